@@ -1,0 +1,62 @@
+# What people type. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# A stamp per lock: setup runs again only when a lock or pyproject.toml changed.
+STAMP  := $(VENV)/.setup
+
+.PHONY: help setup run test test-slow fmt lint types imports check lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv and put everything that is pinned into it
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "triaged needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make setup PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
+	@touch $(STAMP)
+
+run: setup ## watch this host; Ctrl-C stops everything
+	@exec $(BIN)/triaged run
+
+test: setup ## every test that fits in a few minutes
+	$(BIN)/pytest
+
+test-slow: setup ## the tests that take long: crash points, soak
+	$(BIN)/pytest -m slow --timeout 1800
+
+fmt: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+check: lint types imports test ## all that a change must pass
+
+lock: ## pin the newest allowed dependencies again (see CONTRIBUTING.md)
+	requirements/lock
+
+bench: setup ## every benchmark, side by side with its peer
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what setup made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
