@@ -1,0 +1,94 @@
+"""What is known of a pattern while the daemon runs: counts, rates, rule, verdict.
+
+The table `patterns` is the truth; this is its working copy, brought up to date batch by batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from daemon.intake.topk import TopK
+from tiers.vocabulary import Category, Provenance, Severity, SourceKind
+
+BURST_SECONDS = 60.0
+"""Bursts are counted in windows of this length."""
+
+RATE_HALF_LIFE = 6 * 3600.0
+"""Half of the weight of the usual rate is younger than this, in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KnownVerdict:
+    """The verdict in force, as far as intake needs it."""
+
+    escalate: bool
+    severity: Severity
+    category: Category
+    at: float
+    verdict_id: int
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class PatternState:
+    """One pattern. Times are Unix seconds of when events occurred; `rate` is per minute."""
+
+    fingerprint: str
+    kind: SourceKind
+    unit: str
+    pattern: str
+    sample: str
+    provenance: Provenance
+    first_seen: float
+    last_seen: float
+    count: int = 0
+    rate: float = 0.0
+    rate_at: float = 0.0
+    usual_gap: float | None = None
+    burst: int = 0
+    judged_burst: int = 0
+    floor: Severity = Severity.INFO
+    rule: str | None = None
+    correlation: str | None = None
+    verdict: KnownVerdict | None = None
+    judging: bool = False
+    kept: int = 0
+    top: TopK = dataclasses.field(default_factory=TopK)
+    window_start: float = -math.inf
+    window_count: int = 0
+
+    def observe(self, *, at: float) -> None:
+        """Counts one occurrence. Constant time: this runs for every event.
+
+        A clock that jumps back opens no new window and makes no negative gap.
+        """
+        self.count += 1
+        gap = at - self.last_seen
+        if gap > 0:
+            self.last_seen = at
+            self.usual_gap = gap if self.usual_gap is None else 0.9 * self.usual_gap + 0.1 * gap
+        elif at < self.first_seen:
+            self.first_seen = at
+        if 0 <= at - self.window_start < BURST_SECONDS or at < self.window_start:
+            self.window_count += 1
+        else:
+            self.window_start = at
+            self.window_count = 1
+        if self.window_count > self.burst:
+            self.burst = self.window_count
+
+    def settle_rate(self, *, arrived: int) -> None:
+        """Brings the usual rate up to date after a batch in which `arrived` occurrences came."""
+        elapsed = self.last_seen - self.rate_at
+        if elapsed < 1.0:
+            elapsed = 1.0
+        weight = 1.0 - 0.5 ** (elapsed / RATE_HALF_LIFE)
+        self.rate += weight * (arrived * 60.0 / elapsed - self.rate)
+        self.rate_at = self.last_seen
+
+    @property
+    def escalates(self) -> bool:
+        """Whether occurrences belong on an incident by what is known now."""
+        if self.floor.rank >= Severity.WARNING.rank:
+            return True
+        return self.verdict is not None and self.verdict.escalate
