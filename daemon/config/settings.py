@@ -1,0 +1,186 @@
+"""Every setting, composed from what each room defines for itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from daemon.sources.settings import (
+    BackoffSettings,
+    FilesSettings,
+    HttpIntakeSettings,
+    JournaldSettings,
+    MetricsSettings,
+    MqttSettings,
+    ScheduleSettings,
+    ServicesSettings,
+    SystemdSettings,
+)
+from daemon.store.settings import StoreSettings
+from tiers.config import TierSettings, ToolLoopSettings, default_tier
+from tiers.vocabulary import Severity, TierName
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourcesSettings(_Section):
+    """Where events come from."""
+
+    journald: JournaldSettings = Field(default_factory=JournaldSettings)
+    files: dict[str, FilesSettings] = Field(
+        default_factory=dict, description="groups of log files by name: [sources.files.web]"
+    )
+    systemd: SystemdSettings = Field(default_factory=SystemdSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    services: ServicesSettings = Field(default_factory=ServicesSettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    http: HttpIntakeSettings = Field(default_factory=HttpIntakeSettings)
+    schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
+    syslog_fallback: bool = Field(
+        True,
+        description="without a journal and without configured files, watch /var/log's usual files",
+    )
+    backoff: BackoffSettings = Field(default_factory=BackoffSettings)
+
+
+class IntakeSettings(_Section):
+    """What is folded, and when a model looks again."""
+
+    rules: tuple[Path, ...] = Field((), description="rule files of the operator, after the built-in")
+    max_patterns: int = Field(20_000, ge=100, le=1_000_000, description="most patterns known")
+    queue_batches: int = Field(
+        64, ge=1, le=10_000, description="batches that may wait for their commit; then sources wait"
+    )
+    group_events: int = Field(
+        10_000, ge=1, le=1_000_000, description="most events committed in one transaction"
+    )
+    rate_factor: float = Field(
+        8.0, ge=1.5, description="a known pattern that comes this many times faster is judged again"
+    )
+    rate_least: int = Field(20, ge=2, description="... if it comes this often within a minute")
+    verdict_days: float = Field(30.0, gt=0, description="days after which a verdict is too old")
+    storm_patterns: int = Field(
+        500, ge=10, description="new patterns within a minute that are called a storm"
+    )
+
+
+class EscalationSettings(_Section):
+    """How incidents travel."""
+
+    workers: int = Field(2, ge=1, le=64, description="incidents that are thought about at once")
+    lease_seconds: float = Field(300.0, gt=1, description="how long a worker owns an incident")
+    deadline_minutes: float = Field(
+        60.0, gt=0, description="minutes after which an incident that no tier settled is for a human"
+    )
+    max_attempts: int = Field(5, ge=1, le=100, description="tries before a human is asked")
+    join_minutes: float = Field(
+        60.0, gt=0, description="what belongs together within this time becomes one incident"
+    )
+    reopen_hours: float = Field(
+        24.0, gt=0, description="what returns within this time reopens its incident"
+    )
+    max_new_per_minute: int = Field(
+        30, ge=1, description="incidents opened in a minute; more go to one storm incident"
+    )
+    burst_review: int = Field(
+        10, ge=1, description="incidents opened in ten minutes that start a holistic review"
+    )
+    steady_seconds: float = Field(
+        120.0, ge=0, description="how long a condition must be gone before an incident closes"
+    )
+    meta_from: Severity = Field(
+        Severity.CRITICAL, description="incidents this bad go to the meta tier after the review tier"
+    )
+
+
+class MemorySettings(_Section):
+    """What past incidents taught."""
+
+    enabled: bool = Field(True, description="whether similar incidents are looked up")
+    embedder: Literal["lexical", "endpoint"] = Field(
+        "lexical", description="our own vectors, or those of an embeddings endpoint"
+    )
+    endpoint: str | None = Field(None, description="URL of an OpenAI-compatible embeddings endpoint")
+    model: str = Field("embeddings", description="model name at that endpoint")
+    timeout: float = Field(0.5, gt=0, le=30, description="seconds after which triage goes on alone")
+    limit: int = Field(3, ge=0, le=20, description="similar incidents shown to a tier")
+
+
+class ToolsSettings(_Section):
+    """What tiers and chats may look up."""
+
+    readable: tuple[str, ...] = Field(
+        (
+            "/var/log/**",
+            "/etc/fstab",
+            "/etc/hosts",
+            "/etc/os-release",
+            "/etc/resolv.conf",
+            "/proc/mdstat",
+            "/etc/systemd/**",
+        ),
+        description="globs of files that file_excerpt may show",
+    )
+    timeout: float = Field(10.0, gt=0, le=600, description="seconds that a tool may take")
+    loop: ToolLoopSettings = Field(default_factory=ToolLoopSettings)
+
+
+class ApiSettings(_Section):
+    """The facade."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8083, description="port to listen on")
+    body_limit: int = Field(
+        8 * 1024 * 1024, ge=1024, description="bytes of a request's body that are accepted"
+    )
+    keys_file: Path | None = Field(
+        None, description="one key a line; needed to listen on anything but loopback"
+    )
+
+
+class TiersSettings(_Section):
+    """The three tiers."""
+
+    trigger: TierSettings = Field(default_factory=lambda: default_tier(TierName.TRIGGER))
+    review: TierSettings = Field(default_factory=lambda: default_tier(TierName.REVIEW))
+    meta: TierSettings = Field(default_factory=lambda: default_tier(TierName.META))
+
+    def by_name(self) -> dict[TierName, TierSettings]:
+        return {
+            TierName.TRIGGER: self.trigger,
+            TierName.REVIEW: self.review,
+            TierName.META: self.meta,
+        }
+
+
+class LogSettings(_Section):
+    """What the daemon says of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: for people on a terminal, JSON elsewhere"
+    )
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    host_name: str = Field("", description="what this host is called; empty: its own name")
+    state_dir: Path | None = Field(
+        None, description="where state is kept; see --state-dir for the order of places"
+    )
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    sources: SourcesSettings = Field(default_factory=SourcesSettings)
+    intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    tiers: TiersSettings = Field(default_factory=TiersSettings)
+    escalation: EscalationSettings = Field(default_factory=EscalationSettings)
+    memory: MemorySettings = Field(default_factory=MemorySettings)
+    tools: ToolsSettings = Field(default_factory=ToolsSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
