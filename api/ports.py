@@ -244,7 +244,7 @@ class DaemonStatus:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LiveItem:
-    """One line of what is happening: `kind` is event, verdict, incident, assessment, source, tier."""
+    """One line of what happens: `kind` is event, verdict, incident, assessment, source or tier."""
 
     at: datetime
     kind: str

@@ -1,0 +1,109 @@
+"""Errors as clients read them: the OpenAI envelope on every path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.ports import BusyError, ConflictError, NotFoundError
+from tiers.errors import CaseTooLargeError, TierError, TierRefusedError, TierUnavailableError
+
+log = structlog.get_logger()
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "unavailable_error",
+}
+
+
+def envelope(
+    *, status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """The body of an error: `{"error": {"message", "type", "param", "code"}}`."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(
+    *,
+    status: int,
+    message: str,
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A response with that body."""
+    body = envelope(status=status, message=message, param=param, code=code)
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def tier_error(error: TierError) -> JSONResponse:
+    """What a client is told when a model could not answer."""
+    if isinstance(error, TierUnavailableError):
+        wait = str(max(1, round(error.retry_after)))
+        return error_response(
+            status=503, message=str(error), code="tier_unavailable", headers={"Retry-After": wait}
+        )
+    if isinstance(error, CaseTooLargeError):
+        return error_response(
+            status=400, message=str(error), param="messages", code="context_length_exceeded"
+        )
+    if isinstance(error, TierRefusedError):
+        return error_response(status=400, message=str(error), code="refused_by_model")
+    return error_response(status=502, message=str(error), code="bad_answer")
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes every error of the app an envelope."""
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+        param = ".".join(where) or None
+        message = f"{param}: {first['msg']}" if param else str(first["msg"])
+        return error_response(status=400, message=message, param=param, code=first["type"])
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        return error_response(
+            status=error.status_code, message=str(error.detail), headers=error.headers
+        )
+
+    @app.exception_handler(TierError)
+    async def _tier(_: Request, error: TierError) -> JSONResponse:
+        return tier_error(error)
+
+    @app.exception_handler(NotFoundError)
+    async def _missing(_: Request, error: NotFoundError) -> JSONResponse:
+        return error_response(status=404, message=str(error), code="not_found")
+
+    @app.exception_handler(ConflictError)
+    async def _conflict(_: Request, error: ConflictError) -> JSONResponse:
+        return error_response(status=409, message=str(error), code="conflict")
+
+    @app.exception_handler(BusyError)
+    async def _busy(_: Request, error: BusyError) -> JSONResponse:
+        wait = str(max(1, round(error.retry_after)))
+        return error_response(
+            status=503, message=str(error), code="busy", headers={"Retry-After": wait}
+        )
+
+    @app.exception_handler(Exception)
+    async def _defect(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", path=request.url.path, exc_info=error)
+        message = "triaged made a mistake; its log has the details."
+        return error_response(status=500, message=message, code="defect")

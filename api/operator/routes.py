@@ -1,0 +1,149 @@
+"""`/api/v1`: events, incidents, status, ledger, review, memory, the live stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from api.openai.stream import frame
+from api.operator.alertmanager import AlertmanagerBody
+from api.operator.views import CloseBody, EventBody, EventsBody, MuteBody, as_json
+from api.ports import EventFilter, IncidentFilter, Ports
+from tiers.vocabulary import Severity
+
+_OPERATOR = "operator:http"
+_MAX_ID = 2**63 - 1
+
+
+def operator_router(ports: Ports) -> APIRouter:
+    """The routes under `/api/v1`."""
+    router = APIRouter(prefix="/api/v1", tags=["operator"])
+
+    @router.post("/events", status_code=202)
+    async def post_events(body: EventsBody | EventBody) -> Response:
+        """Takes events. The answer comes after they are durable."""
+        posted = body.events if isinstance(body, EventsBody) else [body]
+        accepted = await ports.events.post([event.to_event() for event in posted])
+        return JSONResponse(as_json(accepted), status_code=202)
+
+    @router.post("/webhooks/alertmanager", status_code=202)
+    async def alertmanager(body: AlertmanagerBody) -> Response:
+        """Takes a webhook of Prometheus' Alertmanager."""
+        accepted = await ports.events.post(body.to_events())
+        return JSONResponse(as_json(accepted), status_code=202)
+
+    @router.get("/events")
+    async def events(
+        text: Annotated[str | None, Query(max_length=500)] = None,
+        unit: Annotated[str | None, Query(max_length=256)] = None,
+        fingerprint: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$")] = None,
+        since: datetime | None = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    ) -> dict[str, Any]:
+        """Stored events, newest first."""
+        wanted = EventFilter(
+            text=text, unit=unit, fingerprint=fingerprint, since=since, limit=limit
+        )
+        return {"events": as_json(await ports.events.query(wanted))}
+
+    @router.get("/incidents")
+    async def incidents(
+        state: Annotated[list[str] | None, Query(max_length=10)] = None,
+        min_severity: Severity | None = None,
+        text: Annotated[str | None, Query(max_length=500)] = None,
+        before_id: Annotated[int | None, Query(ge=1, le=_MAX_ID)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> dict[str, Any]:
+        """Incidents, newest first; `before_id` pages."""
+        wanted = IncidentFilter(
+            states=tuple(state or ()),
+            min_severity=min_severity,
+            text=text,
+            before_id=before_id,
+            limit=limit,
+        )
+        return {"incidents": as_json(await ports.incidents.find(wanted))}
+
+    @router.get("/incidents/{incident_id}")
+    async def incident(incident_id: int) -> Any:
+        """One incident, whole: evidence, verdicts, assessments, timeline."""
+        return as_json(await ports.incidents.show(_bounded(incident_id)))
+
+    @router.post("/incidents/{incident_id}/close")
+    async def close(incident_id: int, body: CloseBody) -> Any:
+        """Closes an incident by hand."""
+        closed = await ports.incidents.close(
+            _bounded(incident_id), by=_OPERATOR, reason=body.reason
+        )
+        return as_json(closed)
+
+    @router.post("/incidents/{incident_id}/mute")
+    async def mute(incident_id: int, body: MuteBody) -> Any:
+        """Says that this is intentional: mutes the incident's patterns and closes it."""
+        muted = await ports.incidents.mute(
+            _bounded(incident_id),
+            by=_OPERATOR,
+            reason=body.reason,
+            hours=body.hours,
+            max_per_hour=body.max_per_hour,
+        )
+        return as_json(muted)
+
+    @router.get("/status")
+    async def status() -> Any:
+        """Every part of the daemon, the tiers, and the accounting."""
+        return as_json(await ports.status.status())
+
+    @router.get("/tiers")
+    async def tiers() -> dict[str, Any]:
+        """The three tiers."""
+        return {"tiers": as_json((await ports.status.status()).tiers)}
+
+    @router.get("/ledger")
+    async def ledger(
+        after: Annotated[int, Query(ge=0, le=_MAX_ID)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    ) -> dict[str, Any]:
+        """Ledger rows in order, after a sequence number."""
+        return {"entries": as_json(await ports.status.ledger(after=after, limit=limit))}
+
+    @router.post("/review")
+    async def review() -> Any:
+        """Runs the holistic review now and returns what it found."""
+        return as_json(await ports.reviews.review_now(by=_OPERATOR))
+
+    @router.get("/memory")
+    async def memory(
+        q: Annotated[str, Query(min_length=1, max_length=500)],
+        limit: Annotated[int, Query(ge=1, le=50)] = 5,
+    ) -> dict[str, Any]:
+        """Past incidents that look like a text."""
+        return {"found": as_json(await ports.memories.search(text=q, limit=limit))}
+
+    @router.post("/memory/rebuild")
+    async def rebuild() -> dict[str, int]:
+        """Makes the memory again from PostgreSQL."""
+        return {"entries": await ports.memories.rebuild()}
+
+    @router.get("/live")
+    async def live() -> StreamingResponse:
+        """What happens, as server-sent events."""
+
+        async def frames() -> AsyncIterator[bytes]:
+            yield b": connected\n\n"
+            async for item in ports.live.follow():
+                yield frame(as_json(item))
+
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(frames(), media_type="text/event-stream", headers=headers)
+
+    return router
+
+
+def _bounded(incident_id: int) -> int:
+    """Numbers that PostgreSQL has no room for name no incident; -1 is never one."""
+    return incident_id if 0 < incident_id <= _MAX_ID else -1
