@@ -5,9 +5,21 @@
 -- Where each source resumes. Written in the transaction that commits its events.
 create table cursors (
   source      text primary key,
-  cursor      jsonb not null,
+  cursor      jsonb,                       -- null: taken over, nothing committed yet
+  -- Fencing: whoever takes the source over counts up; a writer with an older number is refused.
+  generation  bigint not null default 0,
+  owner       text,
   updated_at  timestamptz not null default now()
 );
+
+-- One row for each group of batches that was committed, written first in its transaction. A writer
+-- that lost the connection during the commit finds here whether it happened. Kept for a day.
+create table intake_commits (
+  id          uuid primary key,
+  result      jsonb not null default '{}',
+  at          timestamptz not null default now()
+);
+create index intake_commits_age on intake_commits using brin (at);
 
 -- received = stored + folded + dropped, per source, in the transaction that commits the events.
 create table intake_counters (
@@ -225,11 +237,20 @@ create table ledger (
   kind         text not null,            -- verdict, transition, assessment, plan, mute, review, ...
   actor        text not null,            -- daemon, tier/review, operator:<name>, ...
   incident_id  bigint,
-  body         jsonb not null,
+  body         json not null,            -- json, not jsonb: its exact text is what was hashed
   prev_hash    bytea not null,
   hash         bytea not null
 );
 create index ledger_incident on ledger (incident_id, seq) where incident_id is not null;
+create index ledger_kind on ledger (kind, seq);
+
+-- A second fence behind the hash chain: nobody changes the past by mistake.
+create function ledger_is_append_only() returns trigger language plpgsql as $$
+begin
+  raise exception 'the ledger is append-only: % is refused', tg_op;
+end $$;
+create trigger ledger_append_only before update or delete or truncate on ledger
+  for each statement execute function ledger_is_append_only();
 
 create table reviews (
   id           bigint generated always as identity primary key,

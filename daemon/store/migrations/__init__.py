@@ -1,0 +1,1 @@
+"""The schema, as forward migrations; a released file never changes again."""

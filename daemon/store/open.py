@@ -1,0 +1,82 @@
+"""The store as the composition opens it: PostgreSQL found or started, migrated, partitions made."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from daemon.store.embedded import EmbeddedServer
+from daemon.store.errors import StoreSetupError
+from daemon.store.migrate import migrate
+from daemon.store.partitions import Maintenance
+from daemon.store.pool import Database
+from daemon.store.settings import StoreSettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What is open. `server` is None when a DSN was given."""
+
+    pool: Database
+    maintenance: Maintenance
+    server: EmbeddedServer | None
+    postgres_version: str
+
+
+@contextlib.asynccontextmanager
+async def open_store(
+    settings: StoreSettings,
+    state_dir: Path,
+    *,
+    attach: bool = True,
+    application_name: str = "triaged",
+) -> AsyncIterator[Store]:
+    """Opens the store, and closes it (with the embedded PostgreSQL) at the end of the block.
+
+    With `attach`, an embedded server that another process owns is used as a client, as commands
+    do while the daemon runs; the daemon itself passes False. Raises `StoreSetupError` and its
+    kinds, or `StoreUnavailableError` when PostgreSQL at the DSN does not answer in time.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        server: EmbeddedServer | None = None
+        conninfo = read_dsn(settings)
+        if conninfo is None:
+            server = EmbeddedServer(directory=state_dir / "postgres", settings=settings.embedded)
+            stack.push_async_callback(server.stop)
+            await server.start(attach=attach)
+            conninfo = server.conninfo()
+        database = Database(conninfo=conninfo, settings=settings, application_name=application_name)
+        stack.push_async_callback(database.close)
+        await database.open(wait_seconds=settings.connect_seconds * 2)
+        await migrate(database)
+        maintenance = Maintenance(database=database, settings=settings)
+        await maintenance.prepare()
+        async with database.connection() as connection:
+            row = await (await connection.execute("show server_version")).fetchone()
+        version = str(row[0]) if row else "unknown"
+        yield Store(pool=database, maintenance=maintenance, server=server, postgres_version=version)
+
+
+def read_dsn(settings: StoreSettings) -> str | None:
+    """The connection string that was configured, None for the embedded server."""
+    if settings.dsn is not None:
+        return settings.dsn.get_secret_value()
+    if settings.dsn_file is None:
+        return None
+    return _read_line(settings.dsn_file)
+
+
+def _read_line(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = (
+            f"cannot read store.dsn_file {path} ({error}); it holds one line, the connection string"
+        )
+        raise StoreSetupError(msg) from error
+    if not text or "\n" in text:
+        msg = f"store.dsn_file {path} must hold exactly one line, the connection string"
+        raise StoreSetupError(msg)
+    return text
