@@ -1,0 +1,74 @@
+"""`triaged inject`: hand an event to the running daemon and, if asked, see what becomes of it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Annotated
+
+import typer
+
+from daemon.cli.client import DaemonClient
+from daemon.cli.context import Context, out, print_json
+from daemon.cli.exits import CommandError
+from daemon.cli.render import incident_table
+from daemon.intake.headers import parse_line
+
+
+def register(app: typer.Typer) -> None:
+    app.command("inject", epilog='triaged inject "kernel: Out of memory: Killed process 42 (db)"')(
+        inject
+    )
+
+
+def inject(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="A log line; '-' reads lines from stdin.")],
+    unit: Annotated[
+        str | None, typer.Option("--unit", "-u", help="Unit or program; else taken from the line.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", help="Seconds to wait for an incident; 0 does not wait.")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Hand an event to the running daemon."""
+    shared: Context = context.obj
+    client = DaemonClient(url=shared.daemon_url())
+    lines = list(typer.get_text_stream("stdin")) if text == "-" else [text]
+    events = [_event(line.rstrip("\n"), unit) for line in lines if line.strip()]
+    if not events:
+        raise CommandError("there is nothing to inject: the text is empty")
+    before = {entry["id"] for entry in client.get("/api/v1/incidents", limit=500)["incidents"]}
+    accepted = {"accepted": 0, "redelivered": 0}
+    for start in range(0, len(events), 1_000):
+        answer = client.post("/api/v1/events", {"events": events[start : start + 1_000]})
+        accepted = {name: accepted[name] + answer[name] for name in accepted}
+    found = _wait(client, before, wait)
+    if as_json:
+        print_json({**accepted, "incidents": found})
+        return
+    out.print(f"{accepted['accepted']} events accepted")
+    if wait:
+        out.print(incident_table(found))
+
+
+def _event(line: str, unit: str | None) -> dict[str, str]:
+    parsed = parse_line(line)
+    event = {"text": parsed.message[:65_536], "unit": unit or parsed.unit}
+    if parsed.host and parsed.host != socket.gethostname():
+        event["host"] = parsed.host
+    return event
+
+
+def _wait(client: DaemonClient, before: set[int], seconds: float) -> list[dict[str, object]]:
+    """Incidents that are new or were touched, as soon as one was assessed or the time is over."""
+    deadline = time.monotonic() + seconds
+    found: list[dict[str, object]] = []
+    while time.monotonic() < deadline:
+        listed = client.get("/api/v1/incidents", limit=50)["incidents"]
+        found = [entry for entry in listed if entry["id"] not in before]
+        if found and all(entry["assessed"] for entry in found):
+            break
+        time.sleep(0.25)
+    return found

@@ -1,0 +1,79 @@
+"""The `triaged` command: options, commands, and how a command ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from daemon.cli import ask, check, incidents, inject, memory, review, run, scan, status
+from daemon.cli.context import Context, err
+from daemon.cli.exits import CommandError, Exit
+
+app = typer.Typer(
+    name="triaged",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An AI system administrator that runs as a daemon, with local models only.",
+    epilog="Start with: triaged run",
+)
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Configuration file (TOML).")
+    ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option("--state-dir", help="Where state is kept.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Where the running daemon answers.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    """Options that every command shares."""
+    if version:
+        typer.echo(f"triaged {importlib.metadata.version('triaged')}")
+        raise typer.Exit
+    context.obj = Context(config=config, state_dir=state_dir, url=url)
+
+
+run.register(app)
+check.register(app)
+status.register(app)
+inject.register(app)
+scan.register(app)
+app.add_typer(incidents.app, name="incidents")
+ask.register(app)
+review.register(app)
+app.add_typer(memory.app, name="memory")
+
+
+def entry() -> None:
+    """The console script: every failure is a sentence on stderr and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except CommandError as error:
+        err.print(f"triaged: {error}", markup=False, style="red")
+        sys.exit(int(error.code))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(Exit.USAGE))
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
