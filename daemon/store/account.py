@@ -98,7 +98,10 @@ def _named(name: str) -> Account:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        msg = f"store.embedded.run_as is {name!r}, which this host does not have; create that user or change it"
+        msg = (
+            f"store.embedded.run_as is {name!r}, and this host has no such user; create it or"
+            " change the setting"
+        )
         raise StoreSetupError(msg) from None
     if entry.pw_uid == 0:
         msg = f"store.embedded.run_as is {name!r}, which is root; PostgreSQL refuses to run as root"
