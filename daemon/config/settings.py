@@ -19,7 +19,13 @@ from daemon.sources.settings import (
     SystemdSettings,
 )
 from daemon.store.settings import StoreSettings
-from tiers.config import TierSettings, ToolLoopSettings, default_tier
+from tiers.config import (
+    MetaSettings,
+    ReviewSettings,
+    TierSettings,
+    ToolLoopSettings,
+    TriggerSettings,
+)
 from tiers.vocabulary import Severity, TierName
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -147,9 +153,9 @@ class ApiSettings(_Section):
 class TiersSettings(_Section):
     """The three tiers."""
 
-    trigger: TierSettings = Field(default_factory=lambda: default_tier(TierName.TRIGGER))
-    review: TierSettings = Field(default_factory=lambda: default_tier(TierName.REVIEW))
-    meta: TierSettings = Field(default_factory=lambda: default_tier(TierName.META))
+    trigger: TriggerSettings = Field(default_factory=TriggerSettings)
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
+    meta: MetaSettings = Field(default_factory=MetaSettings)
 
     def by_name(self) -> dict[TierName, TierSettings]:
         return {

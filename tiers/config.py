@@ -1,0 +1,164 @@
+"""One tier: where its model answers, which model it is, and what a call may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tiers.vocabulary import TierName
+
+BUNDLED = "bundled"
+"""The value of `model` that means the nano model in the distribution."""
+
+Backend = Literal["llama_cpp", "ollama", "openai"]
+ProfileName = Literal["auto", "nano", "full"]
+
+_PORT = "port of our llama-server; 0 picks a free one"
+_PARALLEL = "calls that are answered at the same time"
+_TIMEOUT = "seconds after which a call is given up"
+_MAX_TOKENS = "most tokens of one answer"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TierSettings(_Section):
+    """One tier: a llama-server of our own, or an endpoint that somebody else runs."""
+
+    host: str = Field("127.0.0.1", description="address that our llama-server listens on")
+    port: int = Field(8080, ge=0, le=65_535, description=_PORT)
+    model: str = Field(
+        BUNDLED,
+        min_length=1,
+        description=(
+            '"bundled", or the path of a GGUF file; with an endpoint: the model\'s name there '
+            "(bundled: the first that it lists)"
+        ),
+    )
+    endpoint: str | None = Field(
+        None,
+        description="URL of a running server (OpenAI-compatible); then none of ours is started",
+    )
+    api_key_file: Path | None = Field(
+        None, description="file whose first line is the key for the endpoint"
+    )
+    backend: Backend = Field(
+        "llama_cpp", description="what answers there: llama_cpp, ollama or openai (vLLM, gateways)"
+    )
+    context: int | None = Field(
+        None,
+        ge=256,
+        le=1_048_576,
+        description="tokens of prompt and answer of one call; default: the model's, at most 8192",
+    )
+    parallel: int = Field(2, ge=1, le=64, description=_PARALLEL)
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="processor threads; default: 1 for bundled, else by hardware",
+    )
+    gpu_layers: int = Field(
+        -1, ge=-1, description="layers kept on the GPU where there is one; -1: as many as fit"
+    )
+    cache_ram_mib: int = Field(
+        64, ge=0, le=1_048_576, description="MiB of memory for prompts kept for reuse"
+    )
+    timeout_seconds: float = Field(120.0, gt=0, le=3600, description=_TIMEOUT)
+    queue: int = Field(
+        64, ge=0, le=10_000, description="calls that may wait for a free slot; more are turned away"
+    )
+    max_tokens: int = Field(1024, ge=16, le=131_072, description=_MAX_TOKENS)
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="sampling temperature; default: the model's own"
+    )
+    profile: ProfileName = Field(
+        "auto", description="prompts for nano or for large models; auto: nano for the bundled one"
+    )
+    budget: int | None = Field(
+        None,
+        ge=64,
+        le=1_048_576,
+        description="tokens that a case may fill; default: what the context leaves",
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _backend_needs_endpoint(self) -> TierSettings:
+        if self.endpoint is None and self.backend != "llama_cpp":
+            raise ValueError(f"backend {self.backend} needs an endpoint: say its URL")
+        return self
+
+    @property
+    def own_server(self) -> bool:
+        """Whether the daemon starts and watches a llama-server for this tier."""
+        return self.endpoint is None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the model in the distribution is meant."""
+        return self.endpoint is None and self.model == BUNDLED
+
+
+class TriggerSettings(TierSettings):
+    """The trigger tier: many small calls."""
+
+    port: int = Field(8080, ge=0, le=65_535, description=_PORT)
+    parallel: int = Field(4, ge=1, le=64, description=_PARALLEL)
+    timeout_seconds: float = Field(60.0, gt=0, le=3600, description=_TIMEOUT)
+    max_tokens: int = Field(256, ge=16, le=131_072, description=_MAX_TOKENS)
+
+
+class ReviewSettings(TierSettings):
+    """The review tier: investigates with a few look-ups."""
+
+    port: int = Field(8081, ge=0, le=65_535, description=_PORT)
+    timeout_seconds: float = Field(300.0, gt=0, le=3600, description=_TIMEOUT)
+
+
+class MetaSettings(TierSettings):
+    """The meta tier: plans and chats."""
+
+    port: int = Field(8082, ge=0, le=65_535, description=_PORT)
+    timeout_seconds: float = Field(600.0, gt=0, le=3600, description=_TIMEOUT)
+    max_tokens: int = Field(2048, ge=16, le=131_072, description=_MAX_TOKENS)
+
+
+class ToolLoopSettings(_Section):
+    """How much looking-up one answer may do."""
+
+    max_steps: int = Field(6, ge=1, le=50, description="model calls of one answer")
+    max_calls: int = Field(12, ge=1, le=200, description="tool calls of one answer")
+    parallel_calls: int = Field(4, ge=1, le=32, description="tool calls that run at the same time")
+    seconds: float = Field(120.0, gt=0, le=3600, description="seconds that one answer may take")
+    max_tokens: int = Field(
+        32_768, ge=64, le=1_048_576, description="tokens that one answer may generate in all"
+    )
+    output_chars: int = Field(
+        6_000, ge=200, le=1_000_000, description="characters of a tool's result shown to a model"
+    )
+    tool_seconds: float = Field(20.0, gt=0, le=600, description="seconds that one call may take")
+
+
+_DEFAULTS: Mapping[TierName, TierSettings] = {
+    TierName.TRIGGER: TriggerSettings(),
+    TierName.REVIEW: ReviewSettings(),
+    TierName.META: MetaSettings(),
+}
+
+
+def default_tier(tier: TierName) -> TierSettings:
+    """The built-in settings of a tier: the bundled model on 8080, 8081 or 8082."""
+    return _DEFAULTS[tier]
