@@ -76,7 +76,7 @@ def check_text(path: str, sample: bytes) -> None:
         raise NotALogError(message, reason="compressed file", quiet=True)
     text = sample.lstrip(b"\0")  # a truncated log may begin with a hole
     controls = len(text) - len(text.translate(None, _CONTROL))
-    if controls * 20 > len(text):
+    if controls > 8 and controls * 20 > len(text):
         message = (
             f"{path} is binary, not a text log, and is skipped; exclude it in the configuration"
         )
