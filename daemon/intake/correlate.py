@@ -11,21 +11,25 @@ from collections.abc import Mapping
 from tiers.vocabulary import Category, Provenance
 
 
-def correlation_key(
+def known_key(
     *,
     unit: str,
-    category: Category,
     rule_key: str | None,
     provenance: Provenance,
     attributes: Mapping[str, str] | None,
-) -> str:
-    """The key for a pattern. A rule's own key wins, then what was measured, then unit and
-    category. `attributes` are those of the event that was judged."""
+) -> str | None:
+    """The key that needs no verdict: what was measured, the unit that systemd names, or the rule's
+    own key. None where only the verdict's category can tell."""
     found = attributes or {}
     if provenance is Provenance.MEASURED and "metric" in found:
         return f"measured:{found['metric']}:{found.get('target', '')}"
     if provenance is Provenance.SYSTEMD and "unit" in found:
-        return f"unit:{found['unit']}"
+        return f"unit:{found['unit'].removesuffix('.service')}"
     if rule_key is not None:
-        return rule_key.replace("{unit}", unit or "unknown")
+        return rule_key.replace("{unit}", (unit or "unknown").removesuffix(".service"))
+    return None
+
+
+def judged_key(*, unit: str, category: Category) -> str:
+    """The key of a pattern that only a verdict speaks about."""
     return f"{unit or 'unknown'}:{category.value}"

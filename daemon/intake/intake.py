@@ -1,0 +1,191 @@
+"""The loop between sources and the store: fold, commit, acknowledge.
+
+Two things go on at once: while PostgreSQL commits a group, the next one is folded. Groups are
+committed strictly in order, so every source's batches and cursors are too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from daemon.events import Batch
+from daemon.intake.fold import Fold, Folded
+from daemon.sources.base import SourceError
+from daemon.store.prepared import Committed, Group
+
+log = structlog.get_logger()
+
+_SLICE_EVENTS = 1_000
+"""A larger batch would hold the event loop for longer than chats like to wait."""
+
+
+class Committer(Protocol):
+    """What commits groups: `daemon.store.writer.Writer`."""
+
+    async def commit(self, group: Group, *, seconds: float | None = ...) -> Committed: ...
+
+
+class _Receipt:
+    """Satisfies `daemon.sources.base.Receipt`."""
+
+    def __init__(self) -> None:
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def committed(self) -> None:
+        await asyncio.shield(self._done)
+
+    def settle(self, error: SourceError | None = None) -> None:
+        if self._done.done():
+            return
+        if error is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(error)
+            self._done.exception()  # whoever waits gets it; nobody waiting is no defect
+
+    def abandon(self) -> None:
+        self._done.cancel()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    group: Group
+    folded: tuple[Folded, ...]
+    receipts: tuple[tuple[str, _Receipt], ...]
+    """With the source of each."""
+
+
+OnCommitted = Callable[[Sequence[Folded]], None]
+"""Told after each commit, in order. Must not block."""
+
+
+class Intake:
+    """Takes batches from sources and commits them. One per process."""
+
+    def __init__(
+        self,
+        *,
+        fold: Fold,
+        writer: Committer,
+        on_committed: OnCommitted,
+        queue_batches: int,
+        group_events: int,
+    ) -> None:
+        self._fold = fold
+        self._writer = writer
+        self._on_committed = on_committed
+        self._group_events = group_events
+        self._queue: asyncio.Queue[tuple[Batch, _Receipt]] = asyncio.Queue(queue_batches)
+        self._generations: dict[str, int] = {}
+        self._pending: set[_Receipt] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Batches that wait for their commit."""
+        return len(self._pending)
+
+    def set_generation(self, source: str, generation: int) -> None:
+        """The number that `cursors.take` gave when this process took the source over."""
+        self._generations[source] = generation
+
+    async def emit(self, batch: Batch) -> _Receipt:
+        """Takes a batch over; waits while too many wait already. See `sources.base.Emit`."""
+        receipt = _Receipt()
+        if not batch.events and not batch.losses and batch.cursor is None:
+            receipt.settle()
+            return receipt
+        await self._queue.put((batch, receipt))
+        self._pending.add(receipt)
+        self._idle.clear()
+        return receipt
+
+    async def drained(self) -> None:
+        """Returns when everything that was taken over is committed."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Commits until cancelled. What was not committed then is not acknowledged: its sources
+        deliver it again."""
+        committing: asyncio.Task[None] | None = None
+        try:
+            while True:
+                taken = await self._take()
+                group = await self._fold_group(taken)
+                if committing is not None:
+                    await committing
+                committing = asyncio.create_task(self._commit(group), name="intake commit")
+                if self._queue.empty():
+                    await committing
+                    committing = None
+        finally:
+            if committing is not None:
+                committing.cancel()
+            for receipt in self._pending:
+                receipt.abandon()
+
+    async def _take(self) -> list[tuple[Batch, _Receipt]]:
+        """At least one batch, and as many more as wait and fit into one transaction."""
+        taken = [await self._queue.get()]
+        size = len(taken[0][0].events)
+        while size < self._group_events and not self._queue.empty():
+            taken.append(self._queue.get_nowait())
+            size += len(taken[-1][0].events)
+        return taken
+
+    async def _fold_group(self, taken: Sequence[tuple[Batch, _Receipt]]) -> _Group:
+        folded = []
+        for batch, _ in taken:
+            for piece in _slices(batch):
+                folded.append(
+                    self._fold.batch(piece, generation=self._generations.get(piece.source))
+                )
+                await asyncio.sleep(0)
+        return _Group(
+            group=Group.of([entry.prepared for entry in folded]),
+            folded=tuple(folded),
+            receipts=tuple((batch.source, receipt) for batch, receipt in taken),
+        )
+
+    async def _commit(self, group: _Group) -> None:
+        done = await self._writer.commit(group.group, seconds=None)
+        self._fold.forget_redelivered(done.redelivered)
+        for source, why in done.rejected.items():
+            log.error("events were dropped: PostgreSQL refuses them", source=source, why=why)
+        self._acknowledge(group, done.fenced)
+        self._on_committed(
+            [entry for entry in group.folded if entry.prepared.source not in done.fenced]
+        )
+
+    def _acknowledge(self, group: _Group, fenced: frozenset[str]) -> None:
+        lost = SourceError(
+            "another triaged daemon has taken this source over; two must not read the same one"
+        )
+        for source, receipt in group.receipts:
+            receipt.settle(lost if source in fenced else None)
+            self._pending.discard(receipt)
+        if not self._pending:
+            self._idle.set()
+
+
+def _slices(batch: Batch) -> Sequence[Batch]:
+    """A batch in pieces that fold quickly. The cursor goes with the last, losses with the first."""
+    events = batch.events
+    if len(events) <= _SLICE_EVENTS:
+        return (batch,)
+    starts = range(0, len(events), _SLICE_EVENTS)
+    return [
+        Batch(
+            source=batch.source,
+            events=events[start : start + _SLICE_EVENTS],
+            cursor=batch.cursor if start + _SLICE_EVENTS >= len(events) else None,
+            losses=batch.losses if start == 0 else (),
+        )
+        for start in starts
+    ]
