@@ -1,23 +1,23 @@
 """The life of an incident: states, what can happen, and what follows. Pure.
 
-| state      | what it means                                    | what can happen            | then       |
-|------------|--------------------------------------------------|----------------------------|------------|
-| open       | waits for the review tier                        | CLAIMED                    | reviewing  |
-| reviewing  | a worker holds the lease and asks the review tier | SETTLED_CLOSE              | closed     |
-|            |                                                  | SETTLED_WATCH              | watching   |
-|            |                                                  | SETTLED_ESCALATE           | escalated  |
-|            |                                                  | POSTPONED, LEASE_LOST      | open       |
-|            |                                                  | GAVE_UP                    | attention  |
-| escalated  | waits for the meta tier                          | CLAIMED                    | planning   |
-| planning   | a worker holds the lease and asks the meta tier  | SETTLED_CLOSE              | closed     |
-|            |                                                  | SETTLED_WATCH              | watching   |
-|            |                                                  | SETTLED_ESCALATE, GAVE_UP  | attention  |
-|            |                                                  | POSTPONED, LEASE_LOST      | escalated  |
-| watching   | understood; waits for its condition to be gone   | CONDITION_GONE             | closed     |
-|            |                                                  | WORSENED                   | open       |
-| attention  | waits for a human; no tier could settle it       | CONDITION_GONE             | closed     |
-|            |                                                  | WORSENED                   | open       |
-| closed     | over; says why                                   | RETURNED                   | open       |
+| state      | what it means                       | what can happen            | then      |
+|------------|-------------------------------------|----------------------------|-----------|
+| open       | waits for the review tier           | CLAIMED                    | reviewing |
+| reviewing  | a worker asks review, under a lease | SETTLED_CLOSE              | closed    |
+|            |                                     | SETTLED_WATCH              | watching  |
+|            |                                     | SETTLED_ESCALATE           | escalated |
+|            |                                     | POSTPONED, LEASE_LOST      | open      |
+|            |                                     | GAVE_UP                    | attention |
+| escalated  | waits for the meta tier             | CLAIMED                    | planning  |
+| planning   | a worker asks meta, under a lease   | SETTLED_CLOSE              | closed    |
+|            |                                     | SETTLED_WATCH              | watching  |
+|            |                                     | SETTLED_ESCALATE, GAVE_UP  | attention |
+|            |                                     | POSTPONED, LEASE_LOST      | escalated |
+| watching   | understood; its end is awaited      | CONDITION_GONE             | closed    |
+|            |                                     | WORSENED                   | open      |
+| attention  | waits for a human                   | CONDITION_GONE             | closed    |
+|            |                                     | WORSENED                   | open      |
+| closed     | over; says why                      | RETURNED                   | open      |
 
 An operator closes (OPERATOR_CLOSED) whatever is not closed. Everything else is refused.
 """

@@ -1,6 +1,6 @@
 """The decision that saves model calls: does a model have to look at this pattern, and why?
 
-Pure: what is known of the pattern, the rules, the mutes and the clock go in; a `Decision` comes out.
+Pure: what is known of the pattern, the rule, the mutes and the clock go in, a `Decision` comes out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A batch through all of intake's decisions: what is kept, what is folded, what is judged.
 
-No I/O: events go in, a `Prepared` batch for the writer comes out. The daemon, `triaged scan` and the
-benchmarks run this same code.
+No I/O: events go in, a `Prepared` batch for the writer comes out. The daemon, `triaged scan` and
+the benchmarks run this same code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from daemon.store.prepared import Alias, FoldedKey, PatternDelta, Prepared, Stor
 from tiers.vocabulary import Provenance, Severity
 
 KEEP_FIRST = 3
-"""So many first occurrences of a pattern are kept whole, then each whose number is a power of two."""
+"""So many first occurrences are kept whole, then each whose number is a power of two."""
 
 KEEP_ESCALATED = 5
 """So many a minute are kept of a pattern that belongs to an incident."""
