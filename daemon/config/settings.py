@@ -58,7 +58,9 @@ class SourcesSettings(_Section):
 class IntakeSettings(_Section):
     """What is folded, and when a model looks again."""
 
-    rules: tuple[Path, ...] = Field((), description="rule files of the operator, after the built-in")
+    rules: tuple[Path, ...] = Field(
+        (), description="rule files of the operator, after the built-in"
+    )
     max_patterns: int = Field(20_000, ge=100, le=1_000_000, description="most patterns known")
     queue_batches: int = Field(
         64, ge=1, le=10_000, description="batches that may wait for their commit; then sources wait"
@@ -82,7 +84,9 @@ class EscalationSettings(_Section):
     workers: int = Field(2, ge=1, le=64, description="incidents that are thought about at once")
     lease_seconds: float = Field(300.0, gt=1, description="how long a worker owns an incident")
     deadline_minutes: float = Field(
-        60.0, gt=0, description="minutes after which an incident that no tier settled is for a human"
+        60.0,
+        gt=0,
+        description="minutes after which an incident that no tier settled is for a human",
     )
     max_attempts: int = Field(5, ge=1, le=100, description="tries before a human is asked")
     join_minutes: float = Field(
@@ -101,7 +105,8 @@ class EscalationSettings(_Section):
         120.0, ge=0, description="how long a condition must be gone before an incident closes"
     )
     meta_from: Severity = Field(
-        Severity.CRITICAL, description="incidents this bad go to the meta tier after the review tier"
+        Severity.CRITICAL,
+        description="incidents this bad go to the meta tier after the review tier",
     )
 
 
@@ -112,7 +117,9 @@ class MemorySettings(_Section):
     embedder: Literal["lexical", "endpoint"] = Field(
         "lexical", description="our own vectors, or those of an embeddings endpoint"
     )
-    endpoint: str | None = Field(None, description="URL of an OpenAI-compatible embeddings endpoint")
+    endpoint: str | None = Field(
+        None, description="URL of an OpenAI-compatible embeddings endpoint"
+    )
     model: str = Field("embeddings", description="model name at that endpoint")
     timeout: float = Field(0.5, gt=0, le=30, description="seconds after which triage goes on alone")
     limit: int = Field(3, ge=0, le=20, description="similar incidents shown to a tier")
