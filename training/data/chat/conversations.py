@@ -1,16 +1,18 @@
 """Whole conversations, and how often each kind comes.
 
-Families: `call:<tool>`, `failed`, `hostile`, `several` (one mount of many and the like), `follow_up`,
-`second_call`, `absent`, `no_tools`, `unclear`, `change`, `off_topic`, `identity`, `greeting`,
-`thanks`.
+Families: `call:<tool>`, `failed`, `hostile`, `follow_up`, `second_call`, `absent`, `no_tools`,
+`unclear`, `change`, `off_topic`, `identity`, `greeting`, `thanks`.
 """
 
 from __future__ import annotations
 
+import pathlib
 import random
+import tomllib
 from collections.abc import Callable, Iterator
 
 from training.data.chat import talk
+from training.data.chat.grammar import parse_lines
 from training.data.chat.offers import absent_offer, offer, stray_offer
 from training.data.chat.phrasings import ALL, TOOLS, Question
 from training.data.chat.results import registry
@@ -24,15 +26,11 @@ from training.data.samples import (
     UserText,
 )
 
-_REPEATS = (
-    "say that again", "can you repeat that?", "again please", "once more?", "repeat", "what was that?",
-    "sorry, what?", "come again?", "please repeat the figures", "nochmal bitte",
-)  # fmt: skip
-_ABOUT_KEY = (
-    "and {key}?", "what about {key}?", "and {key}", "how about {key}?", "only {key} please", "{key}?",
-    "and for {key}?", "just {key}", "what is it for {key}?", "and what about {key}", "ok, and {key}?",
-    "and how is {key}?", "I meant {key}", "give me only {key}", "und {key}?", "tell me about {key} then",
-)  # fmt: skip
+_TABLE = tomllib.loads(
+    (pathlib.Path(__file__).parent / "follow_ups.toml").read_text(encoding="utf-8")
+)
+_REPEATS = parse_lines(_TABLE["repeats"])
+_ABOUT_KEY = parse_lines(_TABLE["about_key"])
 
 
 def _ask(rng: random.Random, *, plain: float = 0.35) -> Question:
@@ -89,10 +87,11 @@ def _follow_up(rng: random.Random) -> ChatSample:
     for _ in range(rng.choice((1, 1, 2))):
         if keys and rng.random() < 0.88:
             key = keys[int(rng.random() * len(keys))]
-            asked = _ABOUT_KEY[int(rng.random() * len(_ABOUT_KEY))].format(key=key)
+            form = _ABOUT_KEY[int(rng.random() * len(_ABOUT_KEY))]
+            asked = form.expand(rng, lambda _, key=key: key)  # type: ignore[misc]
             answer = outcome.answer(key)
         else:
-            asked = _REPEATS[int(rng.random() * len(_REPEATS))]
+            asked = _REPEATS[int(rng.random() * len(_REPEATS))].expand(rng, str)
             answer = outcome.answer(question.focus)
         turns += [UserText(text=asked), AssistantText(text=answer)]
     return ChatSample(tools=offer(rng, question.tool), turns=tuple(turns), family="follow_up")

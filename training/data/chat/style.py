@@ -6,71 +6,21 @@ until the end, so that none of this changes them.
 
 from __future__ import annotations
 
+import pathlib
 import random
 import re
+import tomllib
 from collections.abc import Sequence
 
 from training.data.chat import lexicon
 from training.data.chat.grammar import Template, parse_lines
 
 _FIRST_HOLE = 0xE000
+_TABLE = tomllib.loads((pathlib.Path(__file__).parent / "style.toml").read_text(encoding="utf-8"))
 
-_BEFORE = parse_lines("""
-please
-(can|could|would) you (please|) tell me
-(hi|hello|hey|good morning|good evening|hey there|hi there|moin|hallo|servus|yo),
-(hi|hello|hey|ok|okay|so|well|right|alright|now|then|and|um|hmm|also|next|actually|listen),
-(quick|short|simple|stupid|dumb|small|another|one more|different) question:
-(quick|short|simple) question,
-(I want|I need|I'd like|I have) to know:
-(tell|show|explain to) me:
-(be so kind and|be a dear and|do me a favour and) tell me:
-(just|only) (checking|asking|curious|wondering):
-(just|only) (checking|curious|wondering),
-(triaged|computer|bot|assistant|admin|hey triaged|dear assistant|buddy|mate|dude|bro|friend),
-(sorry|excuse me|pardon),
-(sorry to bother you|sorry for asking again|if you have a second|when you have time|if you don't mind),
-(one thing|something else|another thing|new topic|back to work|a different thing|next question):
-(my colleague|my boss|the customer|somebody|a user|the on-call person) (asks|wants to know|is asking):
-(for the record|for my report|for the ticket|before I leave|before the meeting):
-(urgent|asap|important|emergency|help):
-(as root|on this box|on this server|on this host|here),
-@triaged
-ok
-so
-""")
-_CONTEXT = parse_lines("""
-(I just|I have just|we just) (came back from lunch|came back from holiday|started my shift|took over this host|woke up|got paged|finished the upgrade|moved this server).
-(The users|People|Customers|My colleagues) (complain|are complaining|say something is off|say it is slow|are unhappy|keep calling).
-(Something|The machine|The server|It|Everything) (feels|seems|looks) (slow|odd|strange|off|different) (today|since this morning|lately|).
-(I got|We got|There was) (a page|an alert|a call|a mail|a warning) (about this host|from monitoring|tonight|).
-(I am|I'm) (preparing the maintenance|writing the weekly report|on call|new here|doing my round|debugging something|on my phone so keep it short).
-(Monitoring|Nagios|Grafana|The dashboard|Zabbix) (is red|shows something|is down|says nothing|alerted).
-(I read|I heard|They told me) you can (help|look things up|check that).
-(Not sure|No idea) if this is the right place.
-(We|I) (deployed|rebooted|changed|migrated) (something|a few things|nothing) (yesterday|today|last week|).
-(The backup|The deployment|The build|The job|The import) (failed|hangs|is slow|finished).
-(It is late|I am tired|No hurry|I have no time).
-Working on {host} today.
-Ticket {number}.
-(Thanks|Thank you) (for that|for the last one|).
-(That helped|Good|Great|Perfect|Fine|I see|Interesting).
-""")
-_AFTER = parse_lines("""
-please
-(please|pls|plz|thx|thanks|thank you|cheers)
-, please
-, (thanks|thank you|thx|cheers)
-(right now|at the moment|now|currently|today)
-(for me|for us)
-, (just curious|just checking|if you know|if possible|if you can|be quick|keep it short|roughly|exactly)
-, (mate|dude|bro|buddy|my friend|triaged)
-? (Thanks|Thank you|Cheers|Thx).
-? (I need it for a report|My boss asks|It is urgent|No hurry|Just curious|I am worried|Be brief|Short answer please).
-? (Something is slow|Users complain|I got an alert|We plan a maintenance|I want to be sure).
-, or am I (wrong|mistaken|dreaming)
-, (I forgot|I cannot remember|I lost track)
-""")
+_BEFORE = parse_lines(_TABLE["before"])
+_CONTEXT = parse_lines(_TABLE["context"])
+_AFTER = parse_lines(_TABLE["after"])
 _ENDS = ("?", "?", "?", "?", "?", "?", "", "", "", "", ".", ".", "??", "!", " ?", "...", "?!")
 _NEIGHBOURS = {
     "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj",

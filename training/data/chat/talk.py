@@ -12,9 +12,6 @@ from training.data.chat import lexicon, style
 from training.data.chat.grammar import Template, parse_lines
 
 _TABLE = tomllib.loads((pathlib.Path(__file__).parent / "talk.toml").read_text(encoding="utf-8"))
-_LINES: Mapping[str, tuple[Template, ...]] = {
-    kind: parse_lines(table["lines"]) for kind, table in _TABLE.items()
-}
 
 _SCOPE = (
     "disks, memory, processor, processes, services, logs, network, packages, logins and incidents"
@@ -54,23 +51,11 @@ UNCLEAR: Mapping[str, str] = {
 """The kinds that lack an argument, with the tool that would need it."""
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
-    "thing": tuple(
-        "the sea|autumn|my cat|a dragon|love|the moon|robots|coffee|linux|a lonely server|mountains"
-        "|freedom|the rain|penguins|friendship|christmas|bananas|a knight|good morning|the ocean"
-        "|spring|happiness|my dog|a penguin|old computers|time travel|jazz|chess|football".split("|")
-    ),
-    "country": tuple(
-        "France Spain Peru Japan Kenya Norway Brazil Canada Egypt India Chile Poland Iceland".split()
-    ),
-    "city": tuple("Berlin Paris London Tokyo Madrid Oslo Rome Vienna Sydney Cairo Lima".split()),
-    "language": tuple(
-        "French German Spanish Italian Japanese Chinese Latin Polish Russian English Arabic".split()
-    ),
-    "code": tuple("python|bash|c|java|javascript|rust|go|perl|html|sql|php".split("|")),
-    "package": tuple(
-        "htop nginx vim docker postgresql curl tmux git redis nodejs python3 openssl".split()
-    ),
-}  # fmt: skip
+    slot: tuple(words.split("|")) for slot, words in _TABLE.pop("words").items()
+}
+_LINES: Mapping[str, tuple[Template, ...]] = {
+    kind: parse_lines(table["lines"]) for kind, table in _TABLE.items()
+}
 
 
 def _fill(rng: random.Random, slot: str) -> str:

@@ -32,8 +32,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "received": ("received", "received", "rx", "in", "RX"),
     "sent": ("sent", "sent", "tx", "out", "TX"),
 }
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 class Dialect:

@@ -7,19 +7,13 @@ import random
 from training.data.chat import lexicon
 from training.data.chat.phrasings import Question
 from training.data.chat.results.dialect import Dialect
+from training.data.chat.results.names import system_name
 from training.data.chat.results.outcome import Outcome, Segment, single
-
-_SYSTEMS = (
-    "Debian GNU/Linux 12 (bookworm)", "Debian GNU/Linux 13 (trixie)", "Ubuntu 22.04.4 LTS",
-    "Ubuntu 24.04.1 LTS", "Fedora Linux 41", "Rocky Linux 9.4", "AlmaLinux 9.5", "Arch Linux",
-    "openSUSE Leap 15.6", "Alpine Linux 3.20", "Red Hat Enterprise Linux 9.3", "NixOS 24.11",
-    "Raspbian GNU/Linux 11 (bullseye)", "Oracle Linux 8.9",
-)  # fmt: skip
 
 
 def system_overview(rng: random.Random, _: Question) -> Outcome:
     dialect = Dialect(rng)
-    host, system = lexicon.host(rng), dialect.one(*_SYSTEMS)
+    host, system = lexicon.host(rng), system_name(rng)
     kernel = f"{rng.randint(4, 7)}.{rng.randint(0, 19)}.{rng.randint(0, 160)}" + dialect.one(
         "", "-amd64", f"-{rng.randint(1, 120)}-generic", "-arm64", ".fc41.x86_64", "-1-pve"
     )

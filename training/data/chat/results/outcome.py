@@ -26,6 +26,8 @@ class Outcome:
     ok: bool = True
     lead: str = ""
     joint: str = ". "
+    stop: str = "."
+    """What ends it; empty for quoted lines."""
     injected: str = ""
     injected_first: bool = False
 
@@ -50,9 +52,9 @@ class Outcome:
 
     def _body(self, segments: tuple[Segment, ...], lead: str) -> str:
         text = lead + self.joint.join(part.text for part in segments)
-        return text if text[-1:] in ".!?" else text + "."
+        return text if text[-1:] in ".!?" else text + self.stop
 
 
-def single(text: str, *, ok: bool = True) -> Outcome:
+def single(text: str, *, ok: bool = True, stop: str = ".") -> Outcome:
     """A result of one piece."""
-    return Outcome(segments=(Segment(text),), ok=ok)
+    return Outcome(segments=(Segment(text),), ok=ok, stop=stop)

@@ -8,23 +8,8 @@ from training.data.chat import lexicon
 from training.data.chat.phrasings import Question
 from training.data.chat.results import lines
 from training.data.chat.results.dialect import Dialect
+from training.data.chat.results.names import package, version
 from training.data.chat.results.outcome import Outcome, Segment, single
-
-_PACKAGES = tuple(
-    "openssl nginx curl libc6 linux-image-amd64 postgresql-16 python3.11 vim git sudo openssh-server "
-    "systemd docker-ce bash tzdata libssl3 php8.2 nodejs firefox-esr apt base-files redis mariadb "
-    "grub-common util-linux libxml2 krb5 bind9 samba rsync tar gzip perl busybox".split()
-)
-
-
-def _package(rng: random.Random) -> str:
-    return lexicon.pick(rng, _PACKAGES) if rng.random() < 0.7 else lexicon.name(rng).lower()
-
-
-def _version(rng: random.Random) -> str:
-    return f"{rng.randint(0, 9)}.{rng.randint(0, 30)}.{rng.randint(0, 40)}" + rng.choice(
-        ("", "-1", f"-{rng.randint(1, 9)}+deb12u{rng.randint(1, 9)}", "-0ubuntu1")
-    )
 
 
 def _span(dialect: Dialect, hours: int) -> str:
@@ -47,7 +32,7 @@ def recent_changes(rng: random.Random, question: Question) -> Outcome:
                             "removed upgraded").split():  # fmt: skip
         count = rng.randint(1, 60)
         names = ", ".join(
-            _package(rng) + (f" {_version(rng)}" if rng.random() < 0.4 else "")
+            package(rng) + (f" {version(rng)}" if rng.random() < 0.4 else "")
             for _ in range(min(count, rng.randint(1, 3)))
         )
         done.append(

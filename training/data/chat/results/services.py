@@ -8,15 +8,9 @@ from training.data.chat import lexicon
 from training.data.chat.phrasings import Question
 from training.data.chat.results import lines
 from training.data.chat.results.dialect import Dialect
+from training.data.chat.results.names import full_unit
 from training.data.chat.results.outcome import Outcome, Segment, single
 
-
-def _full(name: str) -> str:
-    """As systemd names it."""
-    return name if name.rpartition(".")[2] in _KINDS else f"{name}.service"
-
-
-_KINDS = frozenset(("service", "socket", "timer", "mount", "target", "path"))
 _STATES = (
     "active (running)", "active (running)", "active (running)", "active (exited)", "inactive (dead)",
     "failed", "failed (Result: exit-code)", "activating (auto-restart)", "active", "inactive",
@@ -27,12 +21,12 @@ _STATES = (
 def unit_status(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     asked = str(question.arguments["unit"])
-    unit = _full(asked) if rng.random() < 0.75 else asked
+    unit = full_unit(asked) if rng.random() < 0.75 else asked
     state = dialect.one(*_STATES)
     head = dialect.one(
         f"{unit} is {state}", f"{unit} is {state}", f"{unit}: {state}", f"{unit} {state}"
     )
-    since = dialect.one("since ", "since ", "for ").replace("for ", "for ")
+    since = dialect.one("since ", "since ", "for ")
     story = [since + (dialect.duration() if since == "for " else dialect.moment())]
     if rng.random() < 0.7:
         count = dialect.number(0, 60)
@@ -72,7 +66,7 @@ def _quoted(rng: random.Random, dialect: Dialect, written: list[str]) -> str:
 
 def unit_log(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
-    unit = _full(str(question.arguments["unit"]))
+    unit = full_unit(str(question.arguments["unit"]))
     if rng.random() < 0.08:
         return single(dialect.one(f"{unit} has no log lines", f"The journal has nothing from {unit}",
                                   f"No log lines of {unit} in this boot"))  # fmt: skip
@@ -96,7 +90,7 @@ def _excerpt(
         f"The last {len(written)} lines of {what}: ",
         f"Last lines of {what}:\n",
     )
-    return single(f"{lead}{_quoted(rng, dialect, written)}")
+    return single(f"{lead}{_quoted(rng, dialect, written)}", stop=rng.choice(("", ".")))
 
 
 def file_excerpt(rng: random.Random, question: Question) -> Outcome:
@@ -123,7 +117,7 @@ def failed_units(rng: random.Random, _: Question) -> Outcome:
         )
     parts = []
     for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
-        unit = _full(lexicon.unit(rng))
+        unit = full_unit(lexicon.unit(rng))
         detail = dialect.one("", "", f" (since {dialect.moment()})", f" (exit code {rng.randint(1, 255)})",
                              f" since {dialect.moment()}", " (timeout)", " (exit-code)")  # fmt: skip
         parts.append(Segment(unit + detail, unit))
