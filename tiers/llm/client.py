@@ -1,0 +1,259 @@
+"""The one client of a model endpoint: chat, stream, decide, tokenize, embed.
+
+One instance per endpoint. Every call waits for a slot, has a deadline, and raises only
+`tiers.errors.TierError` (or what cancels it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from tiers.config import BUNDLED, Backend, TierSettings
+from tiers.contracts import Usage
+from tiers.errors import TierError, TierUnavailableError
+from tiers.llm.admission import Admission
+from tiers.llm.counting import TokenCounter
+from tiers.llm.requests import ChatCall, chat_body, chosen_model, read_key
+from tiers.llm.streaming import StreamReader
+from tiers.llm.transport import Transport
+from tiers.llm.wire import (
+    ChatAnswer,
+    Decision,
+    Delta,
+    ModelInfo,
+    count_of,
+    mapping,
+    text_of,
+    tool_calls_from,
+    usage_from,
+)
+
+_QUICK_SECONDS = 10.0
+"""For look-ups that take no slot."""
+_SILENCE_SECONDS = 90.0
+"""llama-server sends a comment every 30 s while it reads a long prompt: more silence is a hang."""
+_CHARS_PER_TOKEN = 12
+"""More than any tokenizer yields in the long run: bounds an answer's characters by its tokens."""
+
+
+class LlmClient:
+    """Talks to one endpoint on behalf of one tier. `name` is the tier's, for sentences; `model`
+    None takes the first that is served."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        url: str,
+        model: str | None = None,
+        api_key: str | None = None,
+        backend: Backend = "llama_cpp",
+        parallel: int = 2,
+        queue: int = 64,
+        timeout_seconds: float = 120.0,
+        max_tokens: int = 1024,
+        temperature: float | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._model = model
+        self._backend = backend
+        self._temperature = temperature
+        self._info: ModelInfo | None = None
+        self._http = Transport(
+            name=name, url=url, api_key=api_key, connections=parallel, transport=transport
+        )
+        self._counter = TokenCounter(http=self._http, exact=backend == "llama_cpp")
+        self.admission = Admission(name=name, slots=parallel, queue=queue)
+        self.timeout_seconds = timeout_seconds
+        self.max_tokens = max_tokens
+
+    @classmethod
+    def for_tier(cls, *, name: str, url: str, settings: TierSettings) -> LlmClient:
+        """The client of a tier. Raises `TierRefusedError` when its key file cannot be read."""
+        named = settings.model if not settings.own_server and settings.model != BUNDLED else None
+        return cls(
+            name=name,
+            url=url,
+            model=named,
+            api_key=read_key(name=name, settings=settings),
+            backend=settings.backend,
+            parallel=settings.parallel,
+            queue=settings.queue,
+            timeout_seconds=settings.timeout_seconds,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._http.name
+
+    @property
+    def url(self) -> str:
+        """The endpoint, without a trailing `/v1`."""
+        return self._http.url
+
+    async def aclose(self) -> None:
+        """Closes every connection; calls that run are cut."""
+        await self._http.aclose()
+
+    async def info(self) -> ModelInfo:
+        """What is served. Asked once, and again after the endpoint was away."""
+        if self._info is None:
+            async with self._forgetting(), self._http.deadline(_QUICK_SECONDS):
+                body, _ = await self._http.json("GET", "/v1/models")
+                self._info = chosen_model(body, wanted=self._model)
+                if self._info is None:
+                    raise TierUnavailableError(
+                        f"{self.name}: {self.url} serves no model", retry_after=10.0
+                    )
+        return self._info
+
+    async def ready(self) -> bool:
+        """Whether the endpoint answers and has its model loaded. Never raises `TierError`."""
+        path = "/health" if self._backend == "llama_cpp" else "/v1/models"
+        try:
+            async with self._http.deadline(_QUICK_SECONDS):
+                await self._http.json("GET", path)
+        except TierError:
+            return False
+        return True
+
+    async def chat(self, call: ChatCall, *, timeout: float | None = None) -> ChatAnswer:
+        """A whole answer."""
+        async with self._forgetting(), self._http.deadline(timeout or self.timeout_seconds):
+            body = await self._body(call)
+            async with self.admission.slot():
+                document, seconds = await self._http.json("POST", "/v1/chat/completions", body)
+        choices = document.get("choices")
+        choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        message = mapping(choice.get("message"))
+        if not message:
+            raise TierUnavailableError(
+                f"{self.name}: {self.url} answers without a message; "
+                "is it an OpenAI-compatible endpoint?",
+                retry_after=30.0,
+            )
+        return ChatAnswer(
+            text=text_of(message.get("content")),
+            thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
+            tool_calls=tool_calls_from(message),
+            finish_reason=text_of(choice.get("finish_reason")) or "stop",
+            usage=self._usage(document, seconds),
+        )
+
+    async def stream(self, call: ChatCall, *, timeout: float | None = None) -> AsyncIterator[Delta]:
+        """An answer as it comes; ends with `StreamEnd`. Closing the iterator closes the
+        connection, which stops the model. A cut stream raises, it never just ends."""
+        begun = time.monotonic()
+        until = begun + (timeout or self.timeout_seconds)
+        # Deadlines stand around our own waiting only: around a yield they would cut the caller.
+        async with self._forgetting(), contextlib.AsyncExitStack() as stack:
+            async with self._http.deadline(until - begun):
+                body = await self._body(call)
+                await stack.enter_async_context(self.admission.slot())
+                body |= {"stream": True, "stream_options": {"include_usage": True}}
+                response = await stack.enter_async_context(
+                    self._http.open("POST", "/v1/chat/completions", body)
+                )
+            reader = StreamReader(
+                name=self.name,
+                url=self.url,
+                model=text_of(body["model"]),
+                max_chars=count_of(body["max_tokens"]) * _CHARS_PER_TOKEN + 4096,
+            )
+            chunks = response.aiter_bytes()
+            while not reader.done:
+                left = until - time.monotonic()
+                if self._backend == "llama_cpp":
+                    left = min(left, _SILENCE_SECONDS)
+                async with self._http.deadline(max(left, 0.0)):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    break
+                for delta in reader.feed(chunk):
+                    yield delta
+            end = reader.end(seconds=time.monotonic() - begun)
+        yield end
+
+    async def decide(
+        self, *, state: str, questions: Mapping[str, Any], timeout: float | None = None
+    ) -> Decision:
+        """Probabilities by `/v1/systemone`: forward passes alone, no generated token."""
+        asked = {"state": state, "questions": questions}
+        async with (
+            self._forgetting(),
+            self._http.deadline(timeout or self.timeout_seconds),
+            self.admission.slot(),
+        ):
+            body, seconds = await self._http.json("POST", "/v1/systemone", asked)
+        return Decision(body=body, usage=self._usage(body, seconds))
+
+    async def embed(
+        self, texts: Sequence[str], *, timeout: float | None = None
+    ) -> list[list[float]]:
+        """One vector per text, in order."""
+        async with self._forgetting(), self._http.deadline(timeout or self.timeout_seconds):
+            asked = {"model": (await self.info()).model, "input": list(texts)}
+            async with self.admission.slot():
+                body, _ = await self._http.json("POST", "/v1/embeddings", asked)
+        rows = body.get("data")
+        entries = [mapping(row) for row in rows] if isinstance(rows, list) else []
+        entries.sort(key=lambda entry: count_of(entry.get("index")))
+        vectors = [vector for entry in entries if (vector := _vector(entry.get("embedding")))]
+        if len(vectors) != len(texts):
+            raise TierUnavailableError(
+                f"{self.name}: {self.url} does not answer a vector for each text; "
+                "is it an embeddings endpoint?",
+                retry_after=60.0,
+            )
+        return vectors
+
+    async def tokenize(self, text: str) -> int:
+        """How many tokens `text` is: the server's own count, or an upper estimate where the
+        endpoint cannot count."""
+        async with self._forgetting():
+            return await self._counter.text(text)
+
+    async def prompt_tokens(
+        self, messages: Sequence[Mapping[str, Any]], *, tools: Sequence[Mapping[str, Any]] = ()
+    ) -> int:
+        """How many tokens a chat's prompt is, with the model's own template around it."""
+        async with self._forgetting():
+            return await self._counter.prompt(messages, tools=tools)
+
+    async def _body(self, call: ChatCall) -> dict[str, Any]:
+        return chat_body(
+            call,
+            model=(await self.info()).model,
+            backend=self._backend,
+            max_tokens=self.max_tokens,
+            temperature=self._temperature,
+        )
+
+    def _usage(self, document: Mapping[str, Any], seconds: float) -> Usage:
+        model = self._info.model if self._info is not None else self._model or ""
+        return usage_from(document, model=model, endpoint=self.url, seconds=seconds)
+
+    @contextlib.asynccontextmanager
+    async def _forgetting(self) -> AsyncIterator[None]:
+        """Forgets what is known about the model when the endpoint was away: another may be
+        there when it comes back."""
+        try:
+            yield
+        except TierUnavailableError:
+            self._info = None
+            self._counter.forget()
+            raise
+
+
+def _vector(value: object) -> list[float]:
+    """`value` where it is a list of numbers, else an empty one."""
+    if not isinstance(value, list) or not all(isinstance(x, int | float) for x in value):
+        return []
+    return [float(x) for x in value]

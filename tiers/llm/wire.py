@@ -1,0 +1,134 @@
+"""What an endpoint answers, as typed values, and how they are read from its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tiers.contracts import Usage
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that the model asks for. `arguments` is the text it wrote, which may not be JSON."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer:
+    """A whole answer. `finish_reason` is `stop`, `length`, `tool_calls` or the endpoint's own."""
+
+    text: str
+    thinking: str
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: str
+    usage: Usage
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TextPart:
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ThinkingPart:
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallPart:
+    """More of the call number `index`; name and id come with its first part."""
+
+    index: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd:
+    """The last delta of every stream that was not cut."""
+
+    finish_reason: str
+    usage: Usage
+    timings: Mapping[str, Any]
+
+
+Delta = TextPart | ThinkingPart | ToolCallPart | StreamEnd
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer of `/v1/systemone`: `body` as it came, and what it cost."""
+
+    body: Mapping[str, Any]
+    usage: Usage
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What an endpoint serves. `context` is tokens of one call, None where it does not say."""
+
+    model: str
+    context: int | None
+    decision: bool
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """`value` where it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(value: object) -> str:
+    """`value` where it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def count_of(value: object) -> int:
+    """`value` where it is a count, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def usage_from(body: Mapping[str, Any], *, model: str, endpoint: str, seconds: float) -> Usage:
+    """Token counts of a chat (`prompt_tokens`) or of a decision (`input_tokens`)."""
+    usage = mapping(body.get("usage"))
+    return Usage(
+        model=text_of(body.get("model")) or model,
+        endpoint=endpoint,
+        prompt_tokens=count_of(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        completion_tokens=count_of(usage.get("completion_tokens", usage.get("output_tokens"))),
+        seconds=seconds,
+    )
+
+
+def add_usage(first: Usage, second: Usage) -> Usage:
+    """The cost of both; the model and endpoint of the second."""
+    return Usage(
+        model=second.model or first.model,
+        endpoint=second.endpoint or first.endpoint,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        completion_tokens=first.completion_tokens + second.completion_tokens,
+        seconds=first.seconds + second.seconds,
+        calls=first.calls + second.calls,
+    )
+
+
+def tool_calls_from(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    """The `tool_calls` of a message; entries without a function name are left out."""
+    entries = message.get("tool_calls")
+    found = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else []):
+        function = mapping(mapping(entry).get("function"))
+        if name := text_of(function.get("name")):
+            found.append(
+                ToolCall(
+                    call_id=text_of(entry.get("id")) or f"call_{number}",
+                    name=name,
+                    arguments=text_of(function.get("arguments")),
+                )
+            )
+    return tuple(found)
