@@ -12,6 +12,7 @@ from tiers.contracts import ActionChoice
 from tiers.vocabulary import Category
 
 _MAX = 6
+_TMP = "/tmp"  # noqa: S108 - a name that is shown, nothing is written there
 
 
 def offered_actions(
@@ -29,7 +30,7 @@ def offered_actions(
         offers.append(_choice("reset_failed_unit", unit, f"forget that {unit} failed"))
     if rule == "no-space" or (category is Category.STORAGE and rule is None):
         offers.append(_choice("vacuum_journal", "journal", "shrink the journal"))
-        offers.append(_choice("clean_tmp", "/tmp", "delete old temporary files"))
+        offers.append(_choice("clean_tmp", _TMP, "delete old temporary files"))
     if category in (Category.AUTH, Category.SECURITY):
         addresses = [value for kind, value, _ in leading if kind == "ip" and _is_remote(value)]
         offers += [
