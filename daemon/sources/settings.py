@@ -178,7 +178,7 @@ class TrendSettings(BaseModel):
     window: Seconds = Field(3_600.0, description="seconds of samples that the line is fitted to")
     minimum_span: Seconds = Field(600.0, description="seconds of samples needed for any word")
     minimum_rise: float = Field(
-        1.0, gt=0, description="percentage points that must have been gained within the window"
+        0.5, gt=0, description="percentage points that must have been gained within the window"
     )
     horizon: Seconds = Field(86_400.0, description="seconds; what fills later is not reported")
     critical_within: Seconds = Field(3_600.0, description="seconds; what fills sooner is critical")
