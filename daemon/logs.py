@@ -1,0 +1,48 @@
+"""What the daemon says of itself: structlog, for people on a terminal and JSON elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_SECRETS = ("password", "token", "secret", "authorization", "api_key", "dsn")
+
+
+def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) -> None:  # noqa: A002
+    """Sends logs to stderr. Fields whose names speak of secrets are never shown."""
+    people = format == "console" or (format == "auto" and sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+        if people
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
+            _hide_secrets,
+            structlog.processors.format_exc_info if not people else _keep,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name in event:
+        if any(word in name.lower() for word in _SECRETS):
+            event[name] = "(not shown)"
+    return event
+
+
+def _keep(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return event
