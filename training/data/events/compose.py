@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tiers.vocabulary import Category, Severity
-from training.data.events.library import CATEGORY_CODES, SEVERITY_CODES
+from training.data.events.library import CATEGORY_CODES, SEVERITY_CODES, read_sections
 from training.data.events.slots import Context, pick
 from training.data.events.template import Parts, compile_text, render
 
@@ -39,18 +39,6 @@ class Grammar:
     reasons: dict[Category, tuple[Parts, ...]]
     says: dict[tuple[Category, Severity], tuple[Parts, ...]]
     frames: dict[Severity, tuple[Parts, ...]]
-
-
-def read_sections(text: str) -> dict[tuple[str, ...], list[str]]:
-    """The lines of each `[section]`, by the section's words."""
-    sections: dict[tuple[str, ...], list[str]] = {}
-    lines: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("["):
-            lines = sections.setdefault(tuple(line.strip("[]").split()), [])
-        elif line and not line.startswith("#"):
-            lines.append(line)
-    return sections
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 A family file has sections and lines:
 
-    @ sshd ssh                      units that write the following lines; `-` for none, slots allowed
+    @ sshd ssh                      units that write the following lines; `-` for none
     n>w auth Failed password for …  severity (and after `>` that of a burst), category, template
 
 Severities are i, n, w, c. Lines that start with `#` are comments.
@@ -40,6 +40,18 @@ CATEGORY_CODES: Final = {
     "pkg": Category.PACKAGE,
     "time": Category.TIME,
 }
+
+
+def read_sections(text: str) -> dict[tuple[str, ...], list[str]]:
+    """The lines of each `[section]`, by the section's words."""
+    sections: dict[tuple[str, ...], list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            lines = sections.setdefault(tuple(line.strip("[]").split()), [])
+        elif line and not line.startswith("#"):
+            lines.append(line)
+    return sections
 
 
 def parse_family(text: str, *, family: str) -> list[Template]:
