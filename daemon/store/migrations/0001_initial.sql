@@ -69,7 +69,10 @@ create table patterns (
   correlation  text,
   -- the verdict in force (null: not judged yet), and why it is to be judged (again)
   verdict_id   bigint,
-  judge_reason text
+  judge_reason text,
+  -- which daemon asks the trigger tier, and until when nobody else does
+  judge_owner  text,
+  judge_until  timestamptz
 );
 create index patterns_to_judge on patterns (last_seen) where judge_reason is not null;
 create index patterns_to_attach on patterns (last_seen) where unattached > 0;
