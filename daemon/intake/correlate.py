@@ -6,28 +6,38 @@ patterns of one program, a dying disk as patterns of the kernel and of everythin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tiers.vocabulary import Category, Provenance
+
+_UNIT_IN_TEXT = re.compile(r"\b([A-Za-z0-9:_@\\.-]{1,200})\.(?:service|mount|socket|timer|scope)\b")
 
 
 def known_key(
     *,
     unit: str,
+    text: str,
     rule_key: str | None,
     provenance: Provenance,
     attributes: Mapping[str, str] | None,
 ) -> str | None:
     """The key that needs no verdict: what was measured, the unit that systemd names, or the rule's
-    own key. None where only the verdict's category can tell."""
+    own key. None where only the verdict's category can tell.
+
+    A rule's `{unit}` is the unit that the text names (systemd speaks about others), else the one
+    that wrote it.
+    """
     found = attributes or {}
     if provenance is Provenance.MEASURED and "metric" in found:
         return f"measured:{found['metric']}:{found.get('target', '')}"
     if provenance is Provenance.SYSTEMD and "unit" in found:
         return f"unit:{found['unit'].removesuffix('.service')}"
-    if rule_key is not None:
-        return rule_key.replace("{unit}", (unit or "unknown").removesuffix(".service"))
-    return None
+    if rule_key is None:
+        return None
+    named = _UNIT_IN_TEXT.search(text[:2_000])
+    about = named.group(1) if named else (unit or "unknown").removesuffix(".service")
+    return rule_key.replace("{unit}", about)
 
 
 def judged_key(*, unit: str, category: Category) -> str:

@@ -223,6 +223,7 @@ class Fold:
             in_force = rule if rule is not None and rule.name == decision.rule else None
             state.correlation = known_key(
                 unit=state.unit,
+                text=state.sample,
                 rule_key=None if in_force is None else in_force.correlate,
                 provenance=state.provenance,
                 attributes=entry.attributes,

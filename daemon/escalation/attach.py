@@ -1,0 +1,201 @@
+"""Counts occurrences on incidents: opens, joins or reopens, in the caller's transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+
+from daemon.escalation import states
+from daemon.escalation.conditions import PatternFacts, condition_for
+from daemon.escalation.kinship import Kin, cause_of
+from daemon.escalation.states import Happening, State
+from daemon.escalation.titles import title_of
+from daemon.intake.correlate import judged_key
+from daemon.store import incident_queries, incidents, patterns, transitions
+from daemon.store.incidents import How, NewEvidence, NewIncident, Opened, PatternCount
+from daemon.store.patterns import PatternRow
+from daemon.store.work import Work
+from tiers.vocabulary import Category, Provenance, Severity
+
+STORM_KEY = "storm"
+_STORM_WINDOW = 60.0
+_KNOWN_KEYS = 10_000
+_LIVE = [state.value for state in states.LIVE]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """What became of a pattern's occurrences."""
+
+    opened: Opened
+    count: int
+    storm: bool
+
+
+class Attacher:
+    """Puts patterns that were escalated on their incidents."""
+
+    def __init__(
+        self, *, reopen_seconds: float, max_new_per_minute: int, clock: Callable[[], float]
+    ) -> None:
+        """`clock` is monotonic."""
+        self._reopen_seconds = reopen_seconds
+        self._max_new = max_new_per_minute
+        self._clock = clock
+        self._opened: deque[float] = deque()
+        self._keys: dict[str, None] = {}
+
+    async def attach(
+        self, work: Work, *, row: PatternRow, severity: Severity, category: Category
+    ) -> Attached | None:
+        """Counts what is unattached of a pattern. None when there was nothing to count.
+
+        Bounded: over the limit of new incidents a minute, further ones become one storm.
+        """
+        taken = await patterns.take_unattached(work, fingerprints=[row.fingerprint])
+        count = taken.get(row.fingerprint, 0)
+        if not count:
+            return None
+        key = row.correlation or judged_key(unit=row.unit, category=category)
+        storm = self._is_storm(key)
+        opened = await incidents.open_or_join(
+            work,
+            NewIncident(
+                severity=severity,
+                category=category,
+                title=(
+                    "Storm: more incidents a minute than are opened one by one"
+                    if storm
+                    else title_of(unit=row.unit, text=row.sample)
+                ),
+                unit=row.unit,
+                correlation=STORM_KEY if storm else key,
+                at=row.last_seen,
+                condition=condition_for([_facts(row)]).to_json(),
+            ),
+            reopen_seconds=self._reopen_seconds,
+        )
+        await self._feed(work, opened, row, count)
+        if opened.how is not How.JOINED:
+            self._note_opened(key)
+            await self._link(work, opened)
+        elif opened.worsened:
+            await _reopen_for_review(work, opened, row)
+        return Attached(opened=opened, count=count, storm=storm)
+
+    async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> None:
+        incident_id = opened.incident.id
+        known = {
+            entry.fingerprint
+            for entry in await incident_queries.patterns_of(work.connection, incident_id)
+        }
+        await incidents.add_patterns(
+            work,
+            incident_id=incident_id,
+            counts=[
+                PatternCount(
+                    fingerprint=row.fingerprint,
+                    count=count,
+                    first_at=row.first_seen if count >= row.count else row.last_seen,
+                    last_at=row.last_seen,
+                    top_values=_values(row),
+                )
+            ],
+        )
+        if row.fingerprint not in known:
+            await incidents.add_evidence(
+                work,
+                incident_id=incident_id,
+                items=[
+                    NewEvidence(
+                        provenance=row.provenance,
+                        source=f"{row.source_kind}/{row.unit or 'unknown'}",
+                        text=row.sample,
+                        at=row.first_seen,
+                        count=count,
+                        fingerprint=row.fingerprint,
+                    )
+                ],
+            )
+
+    async def _link(self, work: Work, opened: Opened) -> None:
+        """Looks for a cause among the live incidents, and for what this one is the cause of."""
+        live = await incident_queries.listing(
+            work.connection, incident_queries.IncidentFilter(states=_LIVE), limit=50
+        )
+        kin = {i.id: _kin(i) for i in live}
+        own = kin.get(opened.incident.id)
+        if own is None:
+            return
+        parent = cause_of(own, [k for k in kin.values() if k.incident_id != own.incident_id])
+        if parent is not None:
+            await incidents.set_parent(work, child=own.incident_id, parent=parent)
+            return
+        for other in kin.values():
+            if other.parent_id is None and cause_of(other, [own]) is not None:
+                await incidents.set_parent(work, child=other.incident_id, parent=own.incident_id)
+
+    def _is_storm(self, key: str) -> bool:
+        now = self._clock()
+        while self._opened and now - self._opened[0] > _STORM_WINDOW:
+            self._opened.popleft()
+        return len(self._opened) >= self._max_new and key not in self._keys
+
+    def _note_opened(self, key: str) -> None:
+        self._opened.append(self._clock())
+        self._keys.pop(key, None)
+        self._keys[key] = None
+        if len(self._keys) > _KNOWN_KEYS:
+            del self._keys[next(iter(self._keys))]
+
+
+async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> None:
+    """An incident that was understood and got worse is looked at again."""
+    incident = opened.incident
+    state = State(incident.state)
+    if state not in (State.WATCHING, State.ATTENTION):
+        return
+    await transitions.apply(
+        work,
+        [
+            transitions.Transition(
+                incident_id=incident.id,
+                from_state=state.value,
+                fence=incident.fence,
+                to_state=states.after(state, Happening.WORSENED).value,
+                happening=Happening.WORSENED.value,
+                actor="daemon",
+                reason=f"now {incident.severity.value}: {title_of(unit=row.unit, text=row.sample)}",
+                attempts=0,
+            )
+        ],
+    )
+
+
+def _facts(row: PatternRow) -> PatternFacts:
+    key = row.correlation or ""
+    unit = metric = None
+    if row.provenance == Provenance.SYSTEMD.value and key.startswith("unit:"):
+        name = key.removeprefix("unit:")
+        unit = name if "." in name else f"{name}.service"
+    if key.startswith("measured:"):
+        _, name, target = key.split(":", 2)
+        metric = (name, target)
+    return PatternFacts(unit=row.unit, usual_gap=row.usual_gap, failed_unit=unit, metric=metric)
+
+
+def _values(row: PatternRow) -> tuple[tuple[str, str, int], ...]:
+    return tuple((str(kind), str(value), int(count)) for kind, value, count in row.top_values)
+
+
+def _kin(incident: incidents.Incident) -> Kin:
+    return Kin(
+        incident_id=incident.id,
+        category=incident.category,
+        unit=incident.unit,
+        correlation=incident.correlation,
+        text=incident.title,
+        opened_at=incident.opened_at,
+        parent_id=incident.parent_id,
+    )

@@ -1,0 +1,277 @@
+"""Patterns to the trigger tier, and its verdicts into the store.
+
+The queue is the database: a pattern that has a `judge_reason` waits. No transaction is open while
+the model thinks; verdict, ledger row and the incident are one transaction afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from daemon.escalation.attach import Attached, Attacher
+from daemon.intake.correlate import judged_key
+from daemon.intake.rules import RuleBook
+from daemon.intake.state import BURST_SECONDS, KnownVerdict
+from daemon.live import LiveHub
+from daemon.store import patterns
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.incidents import How
+from daemon.store.patterns import PatternRow
+from daemon.store.pool import Database
+from daemon.store.work import Work, run
+from tiers.contracts import Sighting, TriggerTier, Usage, Verdict
+from tiers.errors import TierError, TierUnavailableError
+from tiers.vocabulary import Category, Provenance, Severity, SourceKind, Urgency
+
+log = structlog.get_logger()
+
+_LEASE_SECONDS = 120.0
+_PAUSE_SECONDS = 15.0
+_REFUSED_PAUSE_SECONDS = 3600.0
+_POLL_SECONDS = 1.0
+_BY_RULE = "rule"
+_URGENCY = {
+    Severity.INFO: Urgency.NONE,
+    Severity.NOTICE: Urgency.DAYS,
+    Severity.WARNING: Urgency.TODAY,
+    Severity.CRITICAL: Urgency.NOW,
+}
+
+OnVerdict = Callable[[str, KnownVerdict], None]
+"""Told about every verdict that is durable: (fingerprint, verdict). Intake folds by it."""
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class JudgeCounts:
+    """What was done since the start."""
+
+    calls: int = 0
+    verdicts: int = 0
+    by_rule: int = 0
+    failures: int = 0
+
+
+class Judge:
+    """Takes patterns that need a verdict and gets them one. Any number of daemons may judge."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trigger: TriggerTier,
+        attacher: Attacher,
+        rules: RuleBook,
+        on_verdict: OnVerdict,
+        live: LiveHub,
+        owner: str,
+        parallel: int,
+    ) -> None:
+        self._database = database
+        self._trigger = trigger
+        self._attacher = attacher
+        self._rules = rules
+        self._on_verdict = on_verdict
+        self._live = live
+        self._owner = owner
+        self._parallel = parallel
+        self._wake = asyncio.Event()
+        self._down = False
+        # Attaching in one order keeps storms bounded and titles stable.
+        self._attaching = asyncio.Lock()
+        self.counts = JudgeCounts()
+
+    def wake(self) -> None:
+        """There may be something to judge: do not wait for the next poll."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Judges until cancelled. The store being away is waited for."""
+        while True:
+            try:
+                busy = await self.judge_some() + await self.attach_some()
+            except StoreUnavailableError:
+                busy = 0
+            if busy:
+                continue
+            try:
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+
+    async def judge_some(self) -> int:
+        """Judges up to twice as many patterns as the tier answers at once; returns how many got
+        their verdict."""
+        async with self._database.connection() as connection:
+            rows = await patterns.claim_to_judge(
+                connection,
+                owner=self._owner,
+                limit=2 * self._parallel,
+                lease_seconds=_LEASE_SECONDS,
+            )
+        done = await asyncio.gather(*(self._judge(row) for row in rows))
+        return sum(done)
+
+    async def attach_some(self) -> int:
+        """Counts new occurrences of escalated patterns on their incidents; returns of how many."""
+        async with self._database.connection() as connection:
+            rows = await patterns.to_attach(connection, limit=200)
+            quiet = await patterns.settle_quiet(connection)
+        for row in rows:
+            severity = Severity(row.severity or row.floor).at_least(Severity(row.floor))
+            category = Category(row.category) if row.category else Category.APPLICATION
+            await self._attach(row, severity, category)
+        return len(rows) + quiet
+
+    async def _judge(self, row: PatternRow) -> bool:
+        self.counts.calls += 1
+        try:
+            verdict = await self._trigger.judge(sighting_of(row))
+        except TierUnavailableError as error:
+            self.counts.calls -= 1
+            self._say_down(str(error))
+            return await self._without_model(row, pause=max(_PAUSE_SECONDS, error.retry_after))
+        except TierError as error:
+            self.counts.failures += 1
+            log.warning(
+                "pattern not judged", unit=row.unit, sample=row.sample[:200], why=str(error)
+            )
+            return await self._without_model(row, pause=_REFUSED_PAUSE_SECONDS)
+        self._say_down(None)
+        await self._settle(row, verdict, reason=row.judge_reason or "new")
+        return True
+
+    async def _without_model(self, row: PatternRow, *, pause: float) -> bool:
+        """What a rule says is bad is an incident even while no model answers; the model looks
+        later."""
+        floor = Severity(row.floor)
+        ruled = floor.rank >= Severity.WARNING.rank and row.verdict_id is None
+        if ruled:
+            rule = self._rules.named(row.rule)
+            verdict = Verdict(
+                fingerprint=row.fingerprint,
+                escalate=True,
+                probability=1.0,
+                severity=floor,
+                category=rule.category if rule is not None else Category.APPLICATION,
+                urgency=_URGENCY[floor],
+                usage=Usage(
+                    model=_BY_RULE,
+                    endpoint=row.rule or "measured",
+                    prompt_tokens=0,
+                    completion_tokens=0,
+                    seconds=0.0,
+                    calls=0,
+                ),
+            )
+            self.counts.by_rule += 1
+            await self._settle(row, verdict, reason="rule")
+            async with self._database.connection() as connection:
+                await patterns.ask_again(
+                    connection, fingerprints=[row.fingerprint], reason=row.judge_reason or "new"
+                )
+        async with self._database.connection() as connection:
+            await patterns.release(
+                connection, fingerprint=row.fingerprint, owner=self._owner, pause_seconds=pause
+            )
+        return False
+
+    async def _settle(self, row: PatternRow, verdict: Verdict, *, reason: str) -> None:
+        key = row.correlation or judged_key(unit=row.unit, category=verdict.category)
+        attached: Attached | None = None
+
+        async def commit(work: Work) -> int | None:
+            nonlocal attached
+            verdict_id = await patterns.record_verdict(
+                work, verdict=verdict, reason=reason, burst=row.burst, correlation=key
+            )
+            if verdict_id is None:
+                return None
+            if verdict.escalate:
+                attached = await self._attacher.attach(
+                    work,
+                    row=dataclasses.replace(row, correlation=key),
+                    severity=verdict.severity,
+                    category=verdict.category,
+                )
+            else:
+                await patterns.take_unattached(work, fingerprints=[row.fingerprint])
+            return verdict_id
+
+        async with self._attaching:
+            verdict_id = await run(self._database, commit)
+        if verdict_id is None:
+            return
+        self.counts.verdicts += 1
+        self._on_verdict(
+            row.fingerprint,
+            KnownVerdict(
+                escalate=verdict.escalate,
+                severity=verdict.severity,
+                category=verdict.category,
+                at=datetime.now(tz=row.last_seen.tzinfo).timestamp(),
+                verdict_id=verdict_id,
+            ),
+        )
+        self._say_verdict(row, verdict, attached)
+
+    async def _attach(self, row: PatternRow, severity: Severity, category: Category) -> None:
+        async def commit(work: Work) -> Attached | None:
+            return await self._attacher.attach(work, row=row, severity=severity, category=category)
+
+        async with self._attaching:
+            attached = await run(self._database, commit)
+        if attached is not None and attached.opened.how is not How.JOINED:
+            self._say_incident(attached)
+
+    def _say_verdict(self, row: PatternRow, verdict: Verdict, attached: Attached | None) -> None:
+        answer = "escalate" if verdict.escalate else "nothing to do"
+        self._live.publish(
+            kind="verdict",
+            severity=verdict.severity,
+            text=f"{answer} ({verdict.probability:.2f}, {verdict.category.value}) "
+            f"{row.unit}: {row.sample[:160]}",
+            incident=attached.opened.incident.id if attached else None,
+        )
+        if attached is not None and attached.opened.how is not How.JOINED:
+            self._say_incident(attached)
+
+    def _say_incident(self, attached: Attached) -> None:
+        incident = attached.opened.incident
+        self._live.publish(
+            kind="incident",
+            severity=incident.severity,
+            text=f"#{incident.id} {attached.opened.how.value}: {incident.title}",
+            incident=incident.id,
+        )
+
+    def _say_down(self, why: str | None) -> None:
+        """One line when the tier goes away and one when it is back."""
+        if why is not None and not self._down:
+            log.warning("the trigger tier does not answer; rules go on without it", why=why)
+        elif why is None and self._down:
+            log.info("the trigger tier answers again")
+        self._down = why is not None
+
+
+def sighting_of(row: PatternRow) -> Sighting:
+    """A pattern as the trigger tier is shown it: by its worst minute since it was last judged."""
+    return Sighting(
+        fingerprint=row.fingerprint,
+        source_kind=SourceKind(row.source_kind),
+        unit=row.unit,
+        pattern=row.pattern,
+        text=row.sample,
+        provenance=Provenance(row.provenance),
+        count=max(row.burst, 1),
+        span_seconds=BURST_SECONDS if row.burst > 1 else 0.0,
+        values=tuple((str(k), str(v), int(n)) for k, v, n in row.top_values),
+        floor=Severity(row.floor),
+        reason=row.judge_reason or "new",
+    )
