@@ -14,23 +14,11 @@ from training.data.events.library import read_sections
 from training.data.events.slots import Context, pick
 from training.data.events.template import Parts, compile_text, render
 
-
 DEMANDS: Final = Path(__file__).parent / "hostile.txt"
 _WEIGHTS: Final = (("override",) * 3) + ("languages",) + (("markup",) * 2)
 _JOINTS: Final = (
-    " ",
-    " ",
-    " ",
-    "; ",
-    ". ",
-    " - ",
-    " | ",
-    " // ",
-    ": ",
-    ", ",
-    " \\n ",
-    "  ",
-    " >> ",
+    *("  ", " ", " ", " ", "; ", ". ", " - "),
+    *(" | ", " // ", ": ", ", ", " \\n ", " >> "),
 )
 
 

@@ -11,6 +11,7 @@ Severities are i, n, w, c. Lines that start with `#` are comments.
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from tiers.vocabulary import Category, Severity
 from training.data.events.template import Template, compile_text
 
 FAMILIES: Final = Path(__file__).parent / "families"
+
+_SECTION: Final = re.compile(r"\[[a-z ]+\]")
 
 SEVERITY_CODES: Final = {
     "i": Severity.INFO,
@@ -43,14 +46,18 @@ CATEGORY_CODES: Final = {
 
 
 def read_sections(text: str) -> dict[tuple[str, ...], list[str]]:
-    """The lines of each `[section]`, by the section's words."""
+    """The lines of each `[section]`, by the section's words.
+
+    Lines that start with `#` are comments; a leading backslash is taken off and makes any line a
+    plain one.
+    """
     sections: dict[tuple[str, ...], list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
-        if line.startswith("["):
+        if _SECTION.fullmatch(line):
             lines = sections.setdefault(tuple(line.strip("[]").split()), [])
         elif line and not line.startswith("#"):
-            lines.append(line)
+            lines.append(line.removeprefix("\\"))
     return sections
 
 
