@@ -53,7 +53,7 @@ class TokenCounter:
     async def prompt(
         self, messages: Sequence[Mapping[str, Any]], *, tools: Sequence[Mapping[str, Any]]
     ) -> int:
-        """Tokens of a chat's prompt, with the model's own template around it. Raises `TierError`."""
+        """Tokens of a chat's prompt, within the model's own template. Raises `TierError`."""
         if self.exact:
             body: dict[str, Any] = {"messages": list(messages)}
             if tools:

@@ -1,0 +1,151 @@
+"""The llama-servers of all tiers: started one after the other, stopped in reverse.
+
+A tier with an endpoint of its own has no process here; its status says where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tiers.config import TierSettings
+from tiers.runtime.binary import Binary, find_binary
+from tiers.runtime.errors import MisconfiguredError
+from tiers.runtime.flags import connect_host, url_of
+from tiers.runtime.liveness import LivenessLimits
+from tiers.runtime.models import NANO_FOLDER, server_flags
+from tiers.runtime.ownership import free_port
+from tiers.runtime.restarts import RestartPolicy
+from tiers.runtime.server import LlamaServer
+from tiers.runtime.states import ServerState, ServerStatus
+from tiers.vocabulary import TierName
+
+OnStatus = Callable[[ServerStatus], None]
+
+
+class Fleet:
+    """Owns every llama-server that the daemon starts. Make and start it in the thread that lives
+    as long as the daemon: the servers die with that thread."""
+
+    def __init__(
+        self,
+        settings: Mapping[TierName, TierSettings],
+        state_dir: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        policy: RestartPolicy | None = None,
+        limits: LivenessLimits | None = None,
+        nano_folder: Path = NANO_FOLDER,
+    ) -> None:
+        self._settings = dict(settings)
+        self._state_dir = state_dir
+        self._environ = os.environ if environ is None else environ
+        self._policy = policy
+        self._limits = limits
+        self._nano_folder = nano_folder
+        self._servers: dict[TierName, LlamaServer] = {}
+        self._fixed: dict[TierName, ServerStatus] = {}
+        """Of tiers without a server of ours: endpoints, and what cannot be started."""
+        self._ports = {
+            tier: each.port or free_port(each.host)
+            for tier, each in self._settings.items()
+            if each.own_server
+        }
+
+    async def start(self, on_progress: OnStatus | None = None) -> list[ServerStatus]:
+        """Starts the servers in the order of the tiers, each when the one before is ready or has
+        failed: so each sees how much memory is left. A server that fails stops no other and goes
+        on trying; its status says why. `on_progress` hears of every change from then on."""
+        try:
+            binary: Binary | str = find_binary(self._environ)
+        except MisconfiguredError as error:
+            binary = str(error)
+        try:
+            for tier in TierName:
+                if tier in self._settings:
+                    await self._start_one(tier, binary, on_progress)
+        except BaseException:
+            await self.stop()
+            raise
+        return self.status()
+
+    async def stop(self) -> None:
+        """Ends every server, last started first. Safe to call twice."""
+        while self._servers:
+            tier, server = self._servers.popitem()
+            await server.stop()
+            self._fixed[tier] = server.status()
+
+    def status(self) -> list[ServerStatus]:
+        """One per tier, in the order of the tiers."""
+        found = []
+        for tier, settings in self._settings.items():
+            if tier in self._servers:
+                found.append(self._servers[tier].status())
+            else:
+                found.append(self._fixed.get(tier) or self._without_server(tier, settings))
+        return sorted(found, key=lambda status: list(TierName).index(status.tier))
+
+    def endpoint(self, tier: TierName) -> str:
+        """The URL where the tier's model answers, now or after a restart. Raises `KeyError` for
+        a tier that is not configured."""
+        settings = self._settings[tier]
+        if settings.endpoint is not None:
+            return settings.endpoint
+        return url_of(connect_host(settings.host), self._ports[tier])
+
+    async def _start_one(
+        self, tier: TierName, binary: Binary | str, on_progress: OnStatus | None
+    ) -> None:
+        settings = self._settings[tier]
+        problem = binary if isinstance(binary, str) else ""
+        if settings.own_server and isinstance(binary, Binary):
+            try:
+                flags, _ = await asyncio.to_thread(
+                    server_flags,
+                    tier=tier,
+                    settings=settings,
+                    port=self._ports[tier],
+                    nano_folder=self._nano_folder,
+                )
+            except MisconfiguredError as error:
+                problem = str(error)
+            else:
+                server = LlamaServer(
+                    tier=tier,
+                    flags=flags,
+                    binary=binary,
+                    state_dir=self._state_dir,
+                    policy=self._policy,
+                    limits=self._limits,
+                    on_change=on_progress,
+                )
+                self._servers[tier] = server
+                await server.start()
+                return
+        self._fixed[tier] = self._without_server(
+            tier, settings, problem=problem if settings.own_server else ""
+        )
+        if on_progress is not None:
+            on_progress(self._fixed[tier])
+
+    def _without_server(
+        self, tier: TierName, settings: TierSettings, *, problem: str = ""
+    ) -> ServerStatus:
+        """An endpoint counts as ready: whether it answers, its calls tell."""
+        state = ServerState.FAILED if problem else ServerState.ABSENT
+        return ServerStatus(
+            tier=tier,
+            state=state if settings.own_server else ServerState.READY,
+            model=settings.model,
+            url=self.endpoint(tier),
+            port=self._ports.get(tier),
+            pid=None,
+            restarts=0,
+            rss_bytes=None,
+            detail=problem or ("" if settings.own_server else "endpoint run by somebody else"),
+            since=datetime.now(UTC),
+        )

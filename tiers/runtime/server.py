@@ -1,0 +1,291 @@
+"""One llama-server: started, made ready, watched, restarted.
+
+Its states and how they follow each other are in `states.py`.
+
+One task owns the process. Callers use `start` and `stop` and never act on a state they read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tiers.runtime import probe
+from tiers.runtime.binary import Binary
+from tiers.runtime.claim import claim_port, end_left_over, listens, resident_bytes
+from tiers.runtime.errors import MisconfiguredError, RuntimeFaultError
+from tiers.runtime.flags import ServerFlags, connect_host
+from tiers.runtime.liveness import (
+    Liveness,
+    LivenessLimits,
+    after_sample,
+    parse_metrics,
+    stalled,
+)
+from tiers.runtime.logfile import LogFile
+from tiers.runtime.ownership import my_mark
+from tiers.runtime.restarts import RestartPolicy, next_start
+from tiers.runtime.spawn import end, spawn
+from tiers.runtime.states import ServerState, ServerStatus
+from tiers.vocabulary import TierName
+
+_POLL_FIRST, _POLL_MOST = 0.02, 0.25
+_PROBE_SECONDS = 10.0
+_ENDS_KEPT = 64
+
+
+class LlamaServer:
+    """Keeps one llama-server running. `on_change` hears of every change but ready and busy taking
+    turns."""
+
+    def __init__(
+        self,
+        *,
+        tier: TierName,
+        flags: ServerFlags,
+        binary: Binary,
+        state_dir: Path,
+        policy: RestartPolicy | None = None,
+        limits: LivenessLimits | None = None,
+        load_seconds: float = 900.0,
+        on_change: Callable[[ServerStatus], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tier = tier
+        self._flags = flags
+        self._binary = binary
+        self._state_dir = state_dir
+        self._policy = policy or RestartPolicy()
+        self._limits = limits or LivenessLimits()
+        self._load_seconds = load_seconds
+        self._on_change = on_change
+        self._clock = clock
+        self._log = LogFile(state_dir / "logs" / f"llama-{tier}.log")
+        self._pid_file = state_dir / "run" / f"llama-{tier}.pid"
+        self._task: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
+        self._pid: int | None = None
+        self._resident: int | None = None
+        self._state = ServerState.ABSENT
+        self._detail = ""
+        self._since = datetime.now(UTC)
+        self._starts = 0
+        self._ends: collections.deque[float] = collections.deque(maxlen=_ENDS_KEPT)
+
+    async def start(self) -> ServerStatus:
+        """Starts the server and keeps it running. Returns when it is ready or its first start
+        has failed; in that case it goes on trying, and the status says why."""
+        if self._task is None or self._task.done():
+            self._settled.clear()
+            self._task = asyncio.create_task(self._keep(), name=f"llama-server {self._tier}")
+        await self._settled.wait()
+        if self._task.done() and not self._task.cancelled():
+            self._task.result()  # a mistake of ours is not to be hidden
+        return self.status()
+
+    async def stop(self) -> None:
+        """Ends the server and stops watching it. Returns when the process is gone."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._set(ServerState.STOPPED)
+
+    def status(self) -> ServerStatus:
+        """What is known right now."""
+        return ServerStatus(
+            tier=self._tier,
+            state=self._state,
+            model=self._flags.alias,
+            url=self._flags.url,
+            port=self._flags.port,
+            pid=self._pid,
+            restarts=max(0, self._starts - 1),
+            rss_bytes=self._resident,
+            detail=self._detail,
+            since=self._since,
+        )
+
+    # --- the one task
+
+    async def _keep(self) -> None:
+        try:
+            while True:
+                try:
+                    why = await self._one_life()
+                except MisconfiguredError as error:
+                    self._set(ServerState.FAILED, str(error))
+                    wait = self._policy.rest_seconds
+                except RuntimeFaultError as error:
+                    wait = self._after_end(str(error))
+                else:
+                    wait = self._after_end(why)
+                self._settled.set()
+                await asyncio.sleep(wait)
+        finally:
+            self._settled.set()
+
+    def _after_end(self, why: str) -> float:
+        now = self._clock()
+        self._ends.append(now)
+        following = next_start(self._policy, ends=self._ends, now=now)
+        if following.given_up:
+            often = f"{self._policy.cap} times within {self._policy.window_seconds:.0f} s"
+            why = f"{why} It ended {often}: the next try is in {following.seconds:.0f} s."
+            self._set(ServerState.FAILED, why)
+        else:
+            self._set(ServerState.COOLING, why)
+        return following.seconds
+
+    async def _one_life(self) -> str:
+        """From the start of a process to its end; returns why it ended."""
+        self._set(ServerState.STARTING)
+        await asyncio.to_thread(self._prepare)
+        log_begin = self._log.size()
+        self._starts += 1
+        process = await spawn(
+            binary=self._binary,
+            flags=self._flags,
+            mark=my_mark(state_dir=self._state_dir, tier=self._tier),
+            log=self._log.path,
+        )
+        self._pid = process.pid
+        gently = True
+        try:
+            await asyncio.to_thread(self._pid_file.write_text, f"{process.pid}\n", "ascii")
+            exited = asyncio.create_task(process.wait(), name=f"llama-server {self._tier} exit")
+            try:
+                why = await self._until_ready(process.pid, exited)
+                if why is None:
+                    self._resident = await asyncio.to_thread(resident_bytes, process.pid)
+                    self._set(ServerState.READY)
+                    self._settled.set()
+                    why = await self._watch(process.pid, exited)
+                if exited.done():
+                    return self._ended_sentence(exited.result(), log_begin)
+                gently = False
+                self._set(ServerState.STALLED, why)
+                return why
+            finally:
+                exited.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await exited
+        finally:
+            await end(process, gently=gently)
+            self._pid = self._resident = None
+            await asyncio.to_thread(self._pid_file.unlink, missing_ok=True)
+
+    async def _until_ready(self, pid: int, exited: asyncio.Task[int]) -> str | None:
+        """None when the model answers; else why it will not."""
+        until = self._clock() + self._load_seconds
+        pause = _POLL_FIRST
+        while not exited.done():
+            answer = await self._get("/health", exited)
+            if exited.done():
+                break
+            if (
+                answer is not None
+                and answer[0] == 200
+                and await asyncio.to_thread(listens, pid, self._flags.port)
+            ):
+                return None
+            if answer is not None and answer[0] == 503:
+                self._set(ServerState.LOADING)
+            if self._clock() > until:
+                return (
+                    f"The model {self._flags.alias} was not loaded within "
+                    f"{self._load_seconds:.0f} s; see {self._log.path}."
+                )
+            await asyncio.wait({exited}, timeout=pause)
+            pause = min(pause * 1.5, _POLL_MOST)
+        return ""
+
+    async def _watch(self, pid: int, exited: asyncio.Task[int]) -> str:
+        """Returns when the process ended or makes no progress any more, and why."""
+        now = self._clock()
+        known = Liveness(answered_at=now, advanced_at=now)
+        while True:
+            await asyncio.wait({exited}, timeout=self._limits.check_seconds)
+            answer = None if exited.done() else await self._get("/metrics", exited)
+            if exited.done():
+                return ""
+            now = self._clock()
+            if answer is not None and answer[0] == 200:
+                known = after_sample(known, parse_metrics(answer[1], at=now))
+                self._set(ServerState.BUSY if known.working else ServerState.READY)
+            elif answer is not None and answer[0] in (404, 501):
+                # An own build without metrics: that it answers at all is all there is to know.
+                known = dataclasses.replace(known, answered_at=now, advanced_at=now)
+            if (why := stalled(known, self._limits, now=now)) is not None:
+                return f"llama-server {self._tier} hangs: {why}; it is killed and started again."
+            await asyncio.to_thread(self._log.rotate)
+            self._resident = await asyncio.to_thread(resident_bytes, pid)
+
+    async def _get(self, path: str, exited: asyncio.Task[int]) -> tuple[int, str] | None:
+        """A probe that ends at once when the process does."""
+        seconds = min(_PROBE_SECONDS, self._limits.answer_seconds)
+        asked = asyncio.create_task(
+            probe.get(
+                host=connect_host(self._flags.host),
+                port=self._flags.port,
+                path=path,
+                seconds=seconds,
+            )
+        )
+        try:
+            await asyncio.wait({asked, exited}, return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else None
+        finally:
+            asked.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asked
+
+    # --- effects that block shortly, in a thread
+
+    def _prepare(self) -> None:
+        """Clears the way for a start. Raises `RuntimeFaultError`."""
+        try:
+            self._log.prepare()
+            self._pid_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise MisconfiguredError(
+                f"The state directory cannot be written: {error}; check --state-dir."
+            ) from error
+        if not self._flags.model.is_file():
+            raise MisconfiguredError(
+                f"There is no model file {self._flags.model}; check `model` of this tier."
+            )
+        end_left_over(pid_file=self._pid_file, tier=self._tier, state_dir=self._state_dir)
+        claim_port(
+            tier=self._tier,
+            host=self._flags.host,
+            port=self._flags.port,
+            state_dir=self._state_dir,
+        )
+
+    # --- words
+
+    def _ended_sentence(self, code: int, log_begin: int) -> str:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        words = self._log.last_words(since=log_begin)
+        said = f" It said: {words}." if words else ""
+        return f"llama-server {self._tier} {how}.{said} See {self._log.path}."
+
+    def _set(self, state: ServerState, detail: str = "") -> None:
+        before = (self._state, self._detail)
+        if before == (state, detail):
+            return
+        turns = self._state.serves and state.serves
+        self._state, self._detail = state, detail
+        if turns:
+            return
+        self._since = datetime.now(UTC)
+        if self._on_change is not None:
+            self._on_change(self.status())

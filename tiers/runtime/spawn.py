@@ -1,0 +1,73 @@
+"""Starts and ends one llama-server process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tiers.runtime import child
+from tiers.runtime.binary import Binary
+from tiers.runtime.flags import ServerFlags
+from tiers.runtime.ownership import MARK, Mark
+
+_TERM_SECONDS = 3.0
+_KILL_SECONDS = 5.0
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "GGML_", "LLAMA_ARG_", "VK_", "OMP_")
+
+
+def command(binary: Binary, flags: ServerFlags) -> list[str]:
+    """The argument vector: our small program, which becomes the server."""
+    begin = [sys.executable, "-I", child.__file__, str(os.getpid())]
+    if binary.path is None:
+        return [*begin, "wheel", json.dumps(flags.wheel_parameters())]
+    return [*begin, "exec", str(binary.path), *flags.argv()]
+
+
+async def spawn(
+    *, binary: Binary, flags: ServerFlags, mark: Mark, log: Path
+) -> asyncio.subprocess.Process:
+    """Starts the server in a session of its own, its output appended to `log`.
+
+    Call it from the thread that lives as long as the daemon: the kernel reports the parent's
+    death when the *thread* that started the child ends.
+    """
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key in _KEPT or key.startswith(_KEPT_PREFIXES)
+    }
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command(binary, flags),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for the daemon, which stops servers in its order
+            cwd="/",
+            env=environment | {MARK: mark.text()},
+        )
+    finally:
+        os.close(output)
+
+
+async def end(process: asyncio.subprocess.Process, *, gently: bool = True) -> None:
+    """Ends the server and whatever it started, and reaps it. A hung one ignores SIGTERM."""
+    steps = [(signal.SIGTERM, _TERM_SECONDS)] if gently else []
+    for what, seconds in [*steps, (signal.SIGKILL, _KILL_SECONDS)]:
+        # The group's number is the leader's: valid at least until the leader is reaped.
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, what)
+        try:
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            continue
+        return

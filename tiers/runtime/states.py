@@ -1,0 +1,58 @@
+"""The states of one llama-server, and what is told about it.
+
+| state    | means                                               | goes to                        |
+|----------|-----------------------------------------------------|--------------------------------|
+| absent   | not asked for yet                                   | starting                       |
+| starting | the process is being made; nothing answers yet      | loading, ready, cooling, failed|
+| loading  | it answers HTTP with 503: the model is being read   | ready, cooling, failed         |
+| ready    | it answers and is idle                              | busy, stalled, cooling, failed |
+| busy     | calls are being worked on                           | ready, stalled, cooling, failed|
+| stalled  | no progress: it is being killed                     | cooling, failed                |
+| cooling  | it ended; the next start waits, longer each time    | starting                       |
+| failed   | it cannot run, or ended too often: a long rest      | starting                       |
+| stopped  | the daemon asked it to end                          | starting                       |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from datetime import datetime
+
+from tiers.vocabulary import TierName
+
+
+class ServerState(enum.StrEnum):
+    """See the table above."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+    STALLED = "stalled"
+    COOLING = "cooling"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def serves(self) -> bool:
+        """Whether calls are answered."""
+        return self in (ServerState.READY, ServerState.BUSY)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    """What is known about one server or endpoint. `detail` is a sentence, empty when all is
+    well; `rss_bytes` is None without a process of ours."""
+
+    tier: TierName
+    state: ServerState
+    model: str
+    url: str
+    port: int | None
+    pid: int | None
+    restarts: int
+    rss_bytes: int | None
+    detail: str
+    since: datetime
