@@ -1,0 +1,272 @@
+"""Takes incidents under a lease, asks the tier, and commits what follows.
+
+Claim, case and commit are short transactions of their own; none is open while a tier thinks. The
+commit is a compare-and-set on state and fence: a worker that lost its lease writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from daemon.escalation import states
+from daemon.escalation.casebook import Casebook
+from daemon.escalation.settle import Settlement, settle_assessment, settle_plan
+from daemon.escalation.states import Happening, State
+from daemon.live import LiveHub
+from daemon.store import assessments, leases, transitions
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.incidents import Incident
+from daemon.store.pool import Database
+from daemon.store.transitions import Transition
+from daemon.store.work import Work, run
+from tiers.contracts import Assessment, MetaTier, Plan, ReviewTier
+from tiers.errors import TierError, TierUnavailableError
+from tiers.vocabulary import Severity
+
+log = structlog.get_logger()
+
+_CLAIMS = {waiting.value: leased.value for leased, waiting in states.LEASED.items()}
+_EXPIRES = {leased.value: waiting.value for leased, waiting in states.LEASED.items()}
+_POLL_SECONDS = 0.5
+_GATHER_SECONDS = 1.0
+"""An incident this young may still be getting evidence: what belongs together comes together."""
+_LEAST_CONFIDENCE = 0.3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """Leases, deadlines and tries; seconds."""
+
+    lease_seconds: float
+    deadline_seconds: float
+    max_attempts: int
+    meta_from: Severity
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class WorkerCounts:
+    """Tier calls since the start."""
+
+    review: int = 0
+    meta: int = 0
+    failures: int = 0
+
+
+class Worker:
+    """Moves incidents through review and meta. Any number of daemons may work."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        casebook: Casebook,
+        review: ReviewTier,
+        meta: MetaTier,
+        live: LiveHub,
+        owner: str,
+        limits: WorkerLimits,
+        gather_seconds: float = _GATHER_SECONDS,
+    ) -> None:
+        self._database = database
+        self._casebook = casebook
+        self._review = review
+        self._meta = meta
+        self._live = live
+        self._owner = owner
+        self._limits = limits
+        self._gather_seconds = gather_seconds
+        self.counts = WorkerCounts()
+
+    async def run(self) -> None:
+        """Works until cancelled. The store being away is waited for."""
+        while True:
+            try:
+                busy = await self.work_once()
+            except StoreUnavailableError as error:
+                log.debug("worker waits for the store", why=str(error))
+                busy = 0
+            if not busy:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def work_once(self) -> int:
+        """Takes one incident, if one waits, to its next state; returns how many were taken."""
+
+        async def take(work: Work) -> list[Incident]:
+            await leases.expire(work, states=_EXPIRES)
+            return await leases.claim(
+                work,
+                owner=self._owner,
+                states=_CLAIMS,
+                limit=1,
+                lease_seconds=self._limits.lease_seconds,
+            )
+
+        claimed = await run(self._database, take, seconds=5)
+        for incident in claimed:
+            await self._handle(incident)
+        return len(claimed)
+
+    async def _handle(self, incident: Incident) -> None:
+        age = (datetime.now(tz=UTC) - incident.opened_at).total_seconds()
+        if 0 <= age < self._gather_seconds:
+            await asyncio.sleep(self._gather_seconds - age)
+        try:
+            async with self._lease(incident):
+                await self._think(incident)
+        except TierUnavailableError as error:
+            await self._postpone(incident, str(error), after=error.retry_after, counts=False)
+        except TierError as error:
+            self.counts.failures += 1
+            await self._postpone(incident, str(error), after=5.0, counts=True)
+
+    async def _think(self, incident: Incident) -> None:
+        case = await self._casebook.case(incident)
+        if incident.state == State.REVIEWING:
+            self.counts.review += 1
+            answer = await self._review.assess(case)
+            settled = settle_assessment(
+                answer, severity=incident.severity, meta_from=self._limits.meta_from
+            )
+            await self._commit(incident, settled, answer)
+            return
+        self.counts.meta += 1
+        plan = await self._meta.plan(case)
+        settled = settle_plan(plan, severity=incident.severity, least_confidence=_LEAST_CONFIDENCE)
+        await self._commit(incident, settled, plan)
+
+    async def _commit(
+        self, incident: Incident, settled: Settlement, answer: Assessment | Plan
+    ) -> None:
+        target = states.after(State(incident.state), settled.happening)
+
+        async def commit(work: Work) -> bool:
+            moved = await transitions.apply(
+                work,
+                [
+                    Transition(
+                        incident_id=incident.id,
+                        from_state=incident.state,
+                        fence=incident.fence,
+                        to_state=target.value,
+                        happening=settled.happening.value,
+                        actor="tier/review" if isinstance(answer, Assessment) else "tier/meta",
+                        reason=settled.reason,
+                        severity=settled.severity,
+                        assessed=True,
+                        attempts=0,
+                    )
+                ],
+            )
+            if not moved:
+                return False
+            if isinstance(answer, Assessment):
+                await assessments.record_assessment(
+                    work, incident_id=incident.id, assessment=answer
+                )
+            else:
+                await assessments.record_plan(
+                    work,
+                    incident_id=incident.id,
+                    plan=answer,
+                    disposition=settled.disposition.value,
+                )
+            return True
+
+        if await run(self._database, commit):
+            self._live.publish(
+                kind="assessment",
+                severity=settled.severity,
+                text=f"#{incident.id} {target.value}: {settled.reason}",
+                incident=incident.id,
+            )
+        else:
+            log.info("lease lost; the answer is not used", incident=incident.id)
+
+    async def _postpone(self, incident: Incident, why: str, *, after: float, counts: bool) -> None:
+        """Back to where it waited, or to a human when it has waited or failed for long enough.
+
+        A tier that is down does not use up tries, only time.
+        """
+        now = datetime.now(tz=UTC)
+        old = (now - incident.opened_at).total_seconds() > self._limits.deadline_seconds
+        tired = counts and incident.attempts >= self._limits.max_attempts
+        happening = Happening.GAVE_UP if old or tired else Happening.POSTPONED
+        pause = min(after * (2 ** min(incident.attempts, 6) if counts else 1), 300.0)
+        attempts = incident.attempts if counts else max(0, incident.attempts - 1)
+
+        async def commit(work: Work) -> bool:
+            moved = await transitions.apply(
+                work,
+                [
+                    Transition(
+                        incident_id=incident.id,
+                        from_state=incident.state,
+                        fence=incident.fence,
+                        to_state=states.after(State(incident.state), happening).value,
+                        happening=happening.value,
+                        actor="daemon",
+                        reason=why,
+                        attempts=attempts,
+                        next_at=now + timedelta(seconds=pause),
+                    )
+                ],
+            )
+            return bool(moved)
+
+        await run(self._database, commit)
+        if happening is Happening.GAVE_UP:
+            log.warning("no tier could settle an incident", incident=incident.id, why=why)
+            self._live.publish(
+                kind="incident",
+                severity=incident.severity,
+                text=f"#{incident.id} needs a human: {why}",
+                incident=incident.id,
+            )
+
+    @contextlib.asynccontextmanager
+    async def _lease(self, incident: Incident) -> AsyncIterator[None]:
+        """Keeps the lease while the tier thinks; a lost lease cancels the thinking."""
+        mine = asyncio.current_task()
+        lost = False
+
+        async def beat() -> None:
+            nonlocal lost
+            while True:
+                await asyncio.sleep(self._limits.lease_seconds / 3)
+                try:
+                    kept = await run(
+                        self._database,
+                        lambda work: leases.renew(
+                            work,
+                            incident_id=incident.id,
+                            fence=incident.fence,
+                            owner=self._owner,
+                            lease_seconds=self._limits.lease_seconds,
+                        ),
+                        seconds=self._limits.lease_seconds / 3,
+                    )
+                except StoreUnavailableError:
+                    continue  # the commit's compare-and-set decides
+                if not kept and mine is not None:
+                    lost = True
+                    mine.cancel()
+                    return
+
+        heart = asyncio.create_task(beat(), name=f"lease of incident {incident.id}")
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not lost or mine is None:
+                raise
+            mine.uncancel()
+            log.info("lease lost; the tier is not asked any further", incident=incident.id)
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
