@@ -16,7 +16,7 @@ import pathlib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from tiers.contracts import ToolSpec
@@ -33,9 +33,14 @@ _K1, _B = 1.2, 0.6
 _NAME_WEIGHT, _PHRASE_WEIGHT = 2, 1
 _LONGEST_CONCEPT = 4
 """Words in the longest concept of several words."""
+_AWAY_PENALTY = 12.0
+"""What a question loses that is not about this host."""
+_GUESSED = 0.75
+"""How much a corrected word counts beside one that is spelt right."""
 _MAX_CHARACTERS = 4_000
 """Of a longer question the end counts: what is asked for stands there."""
 
+_PLURAL = re.compile(r"^(?!\w{4,}us$)\w{2,}[^si]s$")
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|-[a-z]\b")
 _CUES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("file_path", re.compile(r"(?<![\w/])/[\w.@+-]+(?:/[\w.@+-]+)*\.[a-z][a-z0-9]{0,5}\b", re.I)),
@@ -44,11 +49,28 @@ _CUES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("bare_file", re.compile(r"(?<![\w./@-])[\w-]+\.(?:log|conf|cfg|txt|ya?ml|json|ini|toml|csv|xml|list|out|err|md)\b", re.I)),
     ("port_number", re.compile(r"\b(?:ports?|tcp|udp|puerto)\W{0,3}(?:number |nr\.? )?\d{1,5}\b|(?<=[\w\]\s]):\d{2,5}\b|^:\d{2,5}\b", re.I)),
     ("pid_number", re.compile(r"\b(?:pid|process|proc|prozess|task)\W{0,3}(?:id |number |no\.? )?\d{1,7}\b", re.I)),
-    ("interface_name", re.compile(r"\b(?:eth\d+|en[ops]\w*\d\w*|wl(?:an|p|x)\w*\d\w*|lo|br-?\w*\d|docker\d+|virbr\d+|wg\d+|tun\d+|tap\d+|bond\d+|vmbr\d+|veth\w+|tailscale\d+|ppp\d+|wwan\d+|ib\d+|usb\d+|vlan\d+|team\d+|cni\d+)(?:\.\d+)?\b")),
+    ("interface_name", re.compile(r"\b(?:eth\d+|en[ops]\w*\d\w*|wl(?:an|p|x)\w*\d\w*|lo|br-\w+|br\d+|docker\d+|virbr\d+|wg\d+|tun\d+|tap\d+|bond\d+|vmbr\d+|veth\w+|tailscale\d+|ppp\d+|zt\w*\d|enx\w+|wwan\d+|ib\d+|usb\d+|vlan\d+|team\d+|cni\d+)(?:\.\d+)?\b")),
     ("unit_name", re.compile(r"[\w@.:-]+\.(?:service|socket|target|mount|path|slice)\b")),
     ("timer_name", re.compile(r"[\w@.:-]+\.timer\b")),
+    ("running", re.compile(r"\b(?:is|are|be|been|still|comes?|came|back|stays?|it|not)\s+(?:(?!\w+ing\b)\S+\s+)?up\b(?! to\b)", re.I)),
+    ("plural", re.compile(r"\b(?:any|all|which|every|some|list|are there)\b.{0,20}?\b(?:services|units|daemons|ones)\b|\b(?:services|units|daemons)\b", re.I)),
+    ("number", re.compile(r"(?<![\d.:/@-])\b\d{2,5}\b(?![\d.:%/-]|\s*(?:%|percent|lines?|hours?|days?|h\b|[gmt]i?b|gigs?|times|entries|minutes?))", re.I)),
+    ("where", re.compile(r"^\W*(?:\w+ ){0,2}where\b", re.I)),
+    ("cat_file", re.compile(r"\b(?:cat|less|tail|head|more)\s+[\w./~-]*[./]", re.I)),
+    ("spoken_port", re.compile(r"\b(?:on|at|behind)\s+:?\d{2,5}\b(?!\s*(?:%|percent|hours|days|gb|processors))", re.I)),
+    ("past", re.compile(r"\b(?:was|were|has|have|did|had|war|hat)\b", re.I)),
     ("quoted", re.compile(r"[\"“„«`']([^\"”“»`']{3,60})[\"”“»`']")),
 )  # fmt: skip
+_THINGS = frozenset(name for name, _ in _CUES) - {
+    "quoted",
+    "past",
+    "spoken_port",
+    "running",
+    "plural",
+    "number",
+    "where",
+}
+"""Cues that name a thing of the host."""
 _URL = re.compile(r"https?://\S+")
 
 
@@ -66,12 +88,6 @@ class _Rule:
     lift: Mapping[str, float]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Away:
-    pattern: re.Pattern[str]
-    penalty: float
-
-
 class Lexicon:
     """The words that routing.toml knows."""
 
@@ -86,11 +102,8 @@ class Lexicon:
             _Rule(tuple(frozenset(need.split()) for need in rule["all"]), rule["lift"])
             for rule in table["rules"]
         )
-        self.away = tuple(
-            _Away(re.compile(pattern), group["penalty"])
-            for group in table["away"]
-            for pattern in group["patterns"]
-        )
+        self.elsewhere = re.compile("|".join(f"(?:{p})" for p in table["away"]["elsewhere"]))
+        self.general = re.compile("|".join(f"(?:{p})" for p in table["away"]["general"]))
 
     def single_words(self) -> Iterator[str]:
         yield from self.ignored
@@ -106,7 +119,7 @@ def stem(word: str) -> str:
         word = word[:-3]
     elif len(word) > 4 and word.endswith("ed"):
         word = word[:-2]
-    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+    elif _PLURAL.search(word):
         word = word[:-1]
         if word.endswith(("sse", "she", "che", "xe")):
             word = word[:-1]
@@ -132,20 +145,33 @@ class Spelling:
                     self._grams.setdefault(gram, []).append(word)
 
     def nearest(self, word: str) -> str | None:
-        """The word itself where known; else the one that is one edit, or two letters swapped,
-        away (two edits for long words); else none."""
+        """The word itself where known; else one with the same first letter that is a slip of the
+        fingers away; else none. A slip is two letters swapped; in words of five letters also one
+        missing or doubled, of six also one replaced, of nine two of these."""
         if word in self._known:
             return word
         if len(word) < 4 or not word.isalpha():
             return None
+        for i in range(1, len(word) - 1):
+            swapped = f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}"
+            if swapped in self._known:
+                return swapped
+        if len(word) == 4:
+            return None
         shared: Counter[str] = Counter()
         for gram in _trigrams(word):
             shared.update(self._grams.get(gram, ()))
-        allowed = 2 if len(word) >= 8 else 1
         for candidate, _ in shared.most_common(8):
-            if abs(len(candidate) - len(word)) <= allowed and _within(word, candidate, allowed):
+            if candidate[0] == word[0] and _slipped(word, candidate):
                 return candidate
         return None
+
+
+def _slipped(word: str, candidate: str) -> bool:
+    difference = len(word) - len(candidate)
+    if len(word) < 6 and difference == 0:
+        return False
+    return abs(difference) <= 2 and _within(word, candidate, 2 if len(word) >= 9 else 1)
 
 
 def _within(left: str, right: str, allowed: int) -> bool:
@@ -200,24 +226,21 @@ class ToolRetriever:
         text = _URL.sub(" ", question[-_MAX_CHARACTERS:])
         scores = dict.fromkeys(self._specs, 0.0)
         cues = _cues(text)
-        terms = list(self._terms(_without_values(text).lower()))
-        concepts = {term for term, known in terms if known}
-        if any(not known for _, known in terms):
-            concepts.add("entity")
-        for term in dict.fromkeys(term for term, _ in terms):
+        terms = self._terms(_without_values(text).lower())
+        terms.update(dict.fromkeys(cues & _LEXICON.weights.keys(), 1.0))
+        for term, sure in terms.items():
             for name, weight in self._bm25.get(term, ()):
-                scores[name] += weight
-        for concept in concepts:
-            for name, weight in _LEXICON.weights.get(concept, {}).items():
+                scores[name] += weight * sure
+            for name, weight in _LEXICON.weights.get(term, {}).items():
                 if name in scores:
-                    scores[name] += weight
-        present = concepts | cues
+                    scores[name] += weight * sure
+        present = terms.keys() | cues
         for rule in _LEXICON.rules:
             if all(need & present for need in rule.needs):
                 for name, lift in rule.lift.items():
                     if name in scores:
                         scores[name] += lift
-        penalty = _penalty(text.lower())
+        penalty = _penalty(text.lower(), cues)
         ranked = [
             Ranked(name, score - penalty) for name, score in scores.items() if score > penalty
         ]
@@ -246,14 +269,26 @@ class ToolRetriever:
             for words in _canonical([stem(w) for w in _words(text.lower())]):
                 yield words
 
-    def _terms(self, text: str) -> Iterator[tuple[str, bool]]:
-        """Concepts and other words of the question; the flag is false for names and the like."""
+    def _terms(self, text: str) -> dict[str, float]:
+        """Concepts and other words of the question, with how sure their spelling is. A word that
+        nothing knows is a name: then `entity` is among them."""
+        guessed = set()
         stems = []
         for word in _words(text):
             short = stem(word)
-            stems.append(self._spelling.nearest(short) or short)
+            known = self._spelling.nearest(short)
+            if known is not None and known != short:
+                guessed.add(known)
+            stems.append(known or short)
+        terms: dict[str, float] = {}
         for term in _canonical(stems):
-            yield term, term in _LEXICON.weights or term in self._bm25
+            if term in _LEXICON.weights or term in self._bm25:
+                terms.setdefault(term, 1.0)
+            elif not term.isdigit() and not term.endswith(("ly", "ing")):
+                terms.setdefault("entity", 1.0)
+        for word in guessed:
+            terms[_LEXICON.concepts.get((word,), word)] = _GUESSED
+        return terms
 
 
 def _words(text: str) -> list[str]:
@@ -289,5 +324,7 @@ def _without_values(text: str) -> str:
     return re.sub(r"(?<![\w/])/[\w.@+/-]*", " ", text)
 
 
-def _penalty(text: str) -> float:
-    return max((away.penalty for away in _LEXICON.away if away.pattern.search(text)), default=0.0)
+def _penalty(text: str, cues: Set[str]) -> float:
+    if _LEXICON.elsewhere.search(text):
+        return _AWAY_PENALTY
+    return _AWAY_PENALTY if not cues & _THINGS and _LEXICON.general.search(text) else 0.0
