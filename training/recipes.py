@@ -1,0 +1,50 @@
+"""What each bundled model is: its sizes, what it learns in which proportion, and for how long."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from training.model import Shape
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One model. `shares` are parts of the tokens by kind (see `mix`); they add up to 1."""
+
+    name: str
+    title: str
+    tiers: tuple[str, ...]
+    shape: Shape
+    spaces_apart: bool
+    shares: Mapping[str, float]
+    tokens: int
+    batch_tokens: int
+    matrix_rate: float = 0.02
+    embedding_rate: float = 0.004
+    seed: int = 20261121
+
+
+TRIGGER = Recipe(
+    name="triaged-nano-trigger",
+    title="triaged nano trigger",
+    tiers=("trigger",),
+    shape=Shape(vocabulary=4096, width=160, layers=4, heads=5, feed_forward=448, context=1024),
+    spaces_apart=False,
+    shares={"decision": 0.85, "trigger_json": 0.15},
+    tokens=9_000_000,
+    batch_tokens=6_000,
+)
+
+GENERAL = Recipe(
+    name="triaged-nano",
+    title="triaged nano",
+    tiers=("review", "meta"),
+    shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
+    spaces_apart=True,
+    shares={"chat": 0.60, "assessment": 0.20, "plan": 0.05, "decision": 0.11, "trigger_json": 0.04},
+    tokens=12_000_000,
+    batch_tokens=8_000,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (TRIGGER, GENERAL)}
