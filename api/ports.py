@@ -50,7 +50,6 @@ class Accepted:
     """What became of posted events: durable when this is returned."""
 
     accepted: int
-    redelivered: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ class HolisticReview:
         )
 
     async def _open_if_new(self, case: Case, answer: Assessment) -> int | None:
-        """An incident of its own, only for trouble that no incident has yet, with named evidence."""
+        """An incident of its own, only for trouble that no incident has yet, with evidence."""
         cited = [e for e in case.evidence if e.ref in answer.evidence]
         wanted = answer.disposition in (Disposition.ESCALATE, Disposition.ACT)
         fresh = [e for e in cited if not e.source.startswith("incident")]

@@ -1,0 +1,276 @@
+"""Incidents as the facade shows them, and what operators do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.ports import (
+    AssessmentView,
+    BusyError,
+    ConflictError,
+    EvidenceView,
+    IncidentDetail,
+    IncidentFilter,
+    IncidentView,
+    NotFoundError,
+    TransitionView,
+    VerdictView,
+)
+from daemon.escalation import states
+from daemon.escalation.casebook import leading_values
+from daemon.escalation.states import Happening, IllegalTransitionError, State
+from daemon.escalation.watch import memory_entry
+from daemon.ledger import Entry
+from daemon.memory.recall import Memory
+from daemon.store import (
+    assessments,
+    incident_queries,
+    ledger,
+    mutes,
+    transitions,
+    verdicts,
+)
+from daemon.store.assessments import AssessmentRow
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.incidents import Incident
+from daemon.store.pool import Database
+from daemon.store.transitions import Transition
+from daemon.store.verdicts import VerdictRow
+from daemon.store.work import Work, run
+from tiers.vocabulary import Category, Severity, TierName
+
+_TRIES = 5
+
+
+class IncidentsView:
+    """Satisfies `api.ports.Incidents`."""
+
+    def __init__(
+        self, *, database: Database, memory: Memory | None, on_mutes: Callable[[], None]
+    ) -> None:
+        """`on_mutes` is called when the mutes have changed."""
+        self._database = database
+        self._memory = memory
+        self._on_mutes = on_mutes
+
+    async def find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:
+        severities = None
+        if wanted.min_severity is not None:
+            least = wanted.min_severity.rank
+            severities = [severity for severity in Severity if severity.rank >= least]
+        try:
+            async with self._database.connection() as connection:
+                found = await incident_queries.listing(
+                    connection,
+                    incident_queries.IncidentFilter(
+                        states=list(wanted.states) or None,
+                        severities=severities,
+                        contains=wanted.text,
+                        before=wanted.before_id,
+                    ),
+                    limit=wanted.limit,
+                )
+                said = await assessments.latest(connection, [i.id for i in found])
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+        return [view_of(incident, said.get(incident.id)) for incident in found]
+
+    async def show(self, incident_id: int) -> IncidentDetail:
+        try:
+            async with self._database.connection() as connection:
+                incident = await incident_queries.get(connection, incident_id)
+                if incident is None:
+                    raise NotFoundError(f"There is no incident {incident_id}.")
+                shown = await incident_queries.patterns_of(connection, incident_id)
+                evidence = await incident_queries.evidence_of(connection, incident_id)
+                judged = await verdicts.of_incident(connection, incident_id)
+                said = await assessments.of_incident(connection, incident_id)
+                entries = await ledger.read(connection, incident_id=incident_id, limit=1_000)
+                children = await incident_queries.listing(
+                    connection, incident_queries.IncidentFilter(parent=incident_id), limit=100
+                )
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+        counts = {entry.fingerprint: entry.count for entry in shown}
+        return IncidentDetail(
+            incident=view_of(incident, said[-1] if said else None),
+            evidence=[
+                EvidenceView(
+                    ref=row.ref,
+                    provenance=row.provenance,
+                    source=row.source,
+                    text=row.text,
+                    at=row.at,
+                    count=counts.get(row.fingerprint or "", row.count),
+                )
+                for row in evidence
+            ],
+            verdicts=[_verdict(row) for row in judged],
+            assessments=[_assessment(row) for row in said],
+            timeline=[_step(entry) for entry in entries],
+            leading=leading_values(shown),
+            children=[child.id for child in children],
+        )
+
+    async def close(self, incident_id: int, *, by: str, reason: str) -> IncidentView:
+        closed = await self._operator_close(incident_id, by=by, reason=reason, extra=None)
+        await self._remember(closed)
+        return view_of(closed, None)
+
+    async def mute(
+        self,
+        incident_id: int,
+        *,
+        by: str,
+        reason: str,
+        hours: float | None,
+        max_per_hour: int | None,
+    ) -> IncidentView:
+        async with self._database.connection() as connection:
+            shown = await incident_queries.patterns_of(connection, incident_id)
+        until = None if hours is None else datetime.now(tz=UTC) + timedelta(hours=hours)
+
+        async def add(work: Work) -> None:
+            for entry in shown:
+                await mutes.add(
+                    work,
+                    reason=reason,
+                    created_by=by,
+                    fingerprint=entry.fingerprint,
+                    expires_at=until,
+                    max_per_hour=max_per_hour,
+                )
+
+        muted = await self._operator_close(incident_id, by=by, reason=f"muted: {reason}", extra=add)
+        self._on_mutes()
+        return view_of(muted, None)
+
+    async def _operator_close(
+        self, incident_id: int, *, by: str, reason: str, extra: transitions.FollowUp | None
+    ) -> Incident:
+        """Closes by compare-and-set, again when somebody else moved the incident meanwhile."""
+        for _ in range(_TRIES):
+            async with self._database.connection() as connection:
+                incident = await incident_queries.get(connection, incident_id)
+            if incident is None:
+                raise NotFoundError(f"There is no incident {incident_id}.")
+            try:
+                target = states.after(State(incident.state), Happening.OPERATOR_CLOSED)
+            except IllegalTransitionError:
+                raise ConflictError(f"Incident {incident_id} is closed already.") from None
+            transition = Transition(
+                incident_id=incident.id,
+                from_state=incident.state,
+                fence=incident.fence,
+                to_state=target.value,
+                happening=Happening.OPERATOR_CLOSED.value,
+                actor=by,
+                reason=reason,
+            )
+
+            async def commit(work: Work, transition: Transition = transition) -> bool:
+                moved = await transitions.apply(work, [transition])
+                if moved and extra is not None:
+                    await extra(work)
+                return bool(moved)
+
+            if await run(self._database, commit):
+                async with self._database.connection() as connection:
+                    return await incident_queries.get(connection, incident_id) or incident
+        raise ConflictError(f"Incident {incident_id} is being worked on; try again in a moment.")
+
+    async def _remember(self, incident: Incident) -> None:
+        if self._memory is None:
+            return
+        async with self._database.connection() as connection:
+            shown = await incident_queries.patterns_of(connection, incident.id)
+            said = (await assessments.latest(connection, [incident.id])).get(incident.id)
+        await self._memory.remember(
+            memory_entry(
+                incident,
+                shown,
+                cause=said.cause if said is not None else "unknown",
+                outcome=incident.close_reason or "closed",
+            )
+        )
+
+
+def view_of(incident: Incident, said: AssessmentRow | None) -> IncidentView:
+    """An incident as listings show it; `said` is the last assessment."""
+    return IncidentView(
+        id=incident.id,
+        state=incident.state,
+        severity=incident.severity,
+        category=incident.category,
+        title=incident.title,
+        unit=incident.unit,
+        opened_at=incident.opened_at,
+        updated_at=incident.updated_at,
+        last_event_at=incident.last_event_at,
+        closed_at=incident.closed_at,
+        close_reason=incident.close_reason,
+        reopened=incident.reopened,
+        event_count=incident.event_count,
+        assessed=incident.assessed,
+        cause=said.cause if said is not None else None,
+        parent_id=incident.parent_id,
+    )
+
+
+def _verdict(row: VerdictRow) -> VerdictView:
+    return VerdictView(
+        fingerprint=row.fingerprint,
+        pattern=row.pattern,
+        escalate=row.escalate,
+        probability=row.probability,
+        severity=Severity(row.severity),
+        category=Category(row.category),
+        reason=row.reason,
+        model=row.model,
+        endpoint=row.endpoint,
+        seconds=row.seconds,
+        at=row.at,
+    )
+
+
+def _assessment(row: AssessmentRow) -> AssessmentView:
+    return AssessmentView(
+        tier=TierName(row.tier),
+        cause=row.cause,
+        severity=Severity(row.severity),
+        disposition=row.disposition,
+        confidence=row.confidence,
+        summary=row.summary,
+        evidence=row.evidence,
+        actions=row.actions,
+        advice=row.advice,
+        success=row.success,
+        tool_calls=row.tool_calls,
+        repaired=row.repaired,
+        model=row.model,
+        endpoint=row.endpoint,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        seconds=row.seconds,
+        at=row.at,
+    )
+
+
+def _step(entry: Entry) -> TransitionView:
+    return TransitionView(
+        at=entry.at, actor=entry.actor, kind=entry.kind, summary=_words(entry.kind, entry.content)
+    )
+
+
+def _words(kind: str, body: Mapping[str, Any]) -> str:
+    if kind == "transition":
+        reason = f": {body['reason']}" if body.get("reason") else ""
+        start = f"{body['from']} to " if body.get("from") else ""
+        return f"{start}{body.get('to')} ({body.get('happening')}){reason}"
+    if kind in ("assessment", "plan"):
+        return f"{kind}: {body.get('cause')}, {body.get('disposition')}: {body.get('summary')}"
+    if kind == "parent":
+        return f"follows from incident #{body.get('parent')}"
+    return kind
