@@ -1,0 +1,103 @@
+"""The daemon's figures for Prometheus, made from the status when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from api.ports import DaemonStatus, Health
+
+
+def render(status: DaemonStatus) -> bytes:
+    """Prometheus text."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    registry.register(_Snapshot(status))
+    return generate_latest(registry)
+
+
+class _Snapshot:
+    """A collector over one status."""
+
+    def __init__(self, status: DaemonStatus) -> None:
+        self._status = status
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._status
+        info = GaugeMetricFamily("triaged_info", "Version and host.", labels=["version", "host"])
+        info.add_metric([status.version, status.host], 1)
+        yield info
+        yield _gauge("triaged_ready", "1 when every needed part works.", float(status.ready))
+        yield _gauge(
+            "triaged_start_time_seconds", "Unix time of the start.", status.started_at.timestamp()
+        )
+        yield from self._parts()
+        yield from self._intake()
+        yield from self._tiers()
+        incidents = GaugeMetricFamily("triaged_incidents", "Incidents by state.", labels=["state"])
+        for state, count in sorted(status.incidents_by_state.items()):
+            incidents.add_metric([state], count)
+        yield incidents
+
+    def _parts(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("triaged_part_up", "1 while a part works.", labels=["part"])
+        events = CounterMetricFamily(
+            "triaged_source_events", "Events since the start, by source.", labels=["source"]
+        )
+        losses = CounterMetricFamily(
+            "triaged_source_losses", "Lost input since the start, by source.", labels=["source"]
+        )
+        restarts = CounterMetricFamily(
+            "triaged_source_restarts", "Restarts of a source.", labels=["source"]
+        )
+        for part in self._status.parts:
+            if part.health is not Health.ABSENT:
+                up.add_metric([part.name], float(part.health is Health.OK))
+            if part.name.startswith("source/"):
+                name = part.name.removeprefix("source/")
+                events.add_metric([name], part.facts["events"])
+                losses.add_metric([name], part.facts["losses"])
+                restarts.add_metric([name], part.facts["restarts"])
+        yield from (up, events, losses, restarts)
+
+    def _intake(self) -> Iterable[Metric]:
+        count = self._status.accounting
+        events = CounterMetricFamily(
+            "triaged_events", "Events by what became of them.", labels=["outcome"]
+        )
+        events.add_metric(["stored"], count.stored)
+        events.add_metric(["folded"], count.folded)
+        events.add_metric(["dropped"], count.dropped)
+        yield events
+        received = CounterMetricFamily("triaged_events_received", "Everything that came in.")
+        received.add_metric([], count.received)
+        yield received
+        yield _gauge("triaged_patterns", "Known patterns.", self._status.patterns)
+        yield _gauge("triaged_patterns_to_judge", "Wait for a verdict.", self._status.to_judge)
+
+    def _tiers(self) -> Iterable[Metric]:
+        calls = CounterMetricFamily("triaged_model_calls", "Calls by tier.", labels=["tier"])
+        for tier, count in sorted(self._status.model_calls.items()):
+            calls.add_metric([tier], count)
+        yield calls
+        memory = GaugeMetricFamily(
+            "triaged_tier_resident_bytes", "Memory of a tier's server.", labels=["tier"]
+        )
+        restarts = CounterMetricFamily(
+            "triaged_tier_restarts", "Restarts of a tier's server.", labels=["tier"]
+        )
+        for server in self._status.tiers:
+            restarts.add_metric([server.tier.value], server.restarts)
+            if server.rss_bytes is not None:
+                memory.add_metric([server.tier.value], server.rss_bytes)
+        yield from (memory, restarts)
+
+
+def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
+    metric = GaugeMetricFamily(name, words)
+    metric.add_metric([], value)
+    return metric

@@ -1,0 +1,198 @@
+"""Every part of the daemon by name, and the accounting."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from api.ports import (
+    Accounting,
+    BusyError,
+    DaemonStatus,
+    Health,
+    LedgerEntry,
+    PartStatus,
+    TierStatus,
+)
+from daemon.memory.recall import Memory, MemoryState
+from daemon.sources.base import SourceState
+from daemon.sources.supervise import SourceStatus
+from daemon.store import accounting, incident_queries, ledger, pattern_search
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.pool import Database
+from tiers.runtime.states import ServerState, ServerStatus
+
+_TIER_HEALTH = {
+    ServerState.READY: Health.OK,
+    ServerState.BUSY: Health.OK,
+    ServerState.ABSENT: Health.STARTING,
+    ServerState.STARTING: Health.STARTING,
+    ServerState.LOADING: Health.STARTING,
+    ServerState.STALLED: Health.DEGRADED,
+    ServerState.COOLING: Health.DEGRADED,
+    ServerState.FAILED: Health.DOWN,
+    ServerState.STOPPED: Health.DOWN,
+}
+_SOURCE_HEALTH = {
+    SourceState.STARTING: Health.STARTING,
+    SourceState.RUNNING: Health.OK,
+    SourceState.BACKOFF: Health.DEGRADED,
+    SourceState.ABSENT: Health.ABSENT,
+    SourceState.STOPPED: Health.DOWN,
+}
+_MEMORY_HEALTH = {
+    MemoryState.OPENING: Health.STARTING,
+    MemoryState.READY: Health.OK,
+    MemoryState.OFF: Health.ABSENT,
+    MemoryState.UNUSABLE: Health.DEGRADED,
+}
+_NOTHING = Accounting(received=0, stored=0, folded=0, dropped=0, drops={})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Where the status comes from. Each is asked when somebody asks."""
+
+    servers: Callable[[], Sequence[ServerStatus]]
+    sources: Callable[[], Sequence[SourceStatus]]
+    memory: Memory | None
+    waiting_batches: Callable[[], int]
+    model_calls: Callable[[], Mapping[str, int]]
+
+
+class StatusView:
+    """Gathers the status. `ready` means: the store answers and every tier can be asked."""
+
+    def __init__(
+        self, *, database: Database, parts: Parts, version: str, host: str, started_at: datetime
+    ) -> None:
+        self._database = database
+        self._parts = parts
+        self._version = version
+        self._host = host
+        self._started_at = started_at
+
+    async def status(self) -> DaemonStatus:
+        """Never raises: a store that is away is a part that is down."""
+        count, totals = _NOTHING, pattern_search.PatternTotals(patterns=0, to_judge=0)
+        states: dict[str, int] = {}
+        store_problem = ""
+        try:
+            async with self._database.connection() as connection:
+                counters = await accounting.counters(connection)
+                drops = await accounting.drops(connection)
+                totals = await pattern_search.totals(connection)
+                counts = await incident_queries.counts(connection)
+        except StoreUnavailableError as error:
+            store_problem = str(error)
+        else:
+            count = Accounting(
+                received=sum(c.received for c in counters),
+                stored=sum(c.stored for c in counters),
+                folded=sum(c.folded for c in counters),
+                dropped=sum(c.dropped for c in counters),
+                drops={f"{d.source}: {d.reason}": d.count for d in drops},
+            )
+            for entry in counts:
+                states[entry.state] = states.get(entry.state, 0) + entry.count
+        tiers = [_tier(status) for status in self._parts.servers()]
+        parts = [self._store_part(store_problem), self._intake_part()]
+        parts += [
+            _tier_part(tier, status)
+            for tier, status in zip(tiers, self._parts.servers(), strict=True)
+        ]
+        parts += [self._memory_part()]
+        parts += [_source_part(status) for status in self._parts.sources()]
+        return DaemonStatus(
+            version=self._version,
+            host=self._host,
+            started_at=self._started_at,
+            ready=all(part.health is Health.OK for part in parts if part.required),
+            parts=parts,
+            tiers=tiers,
+            accounting=count,
+            patterns=totals.patterns,
+            to_judge=totals.to_judge,
+            incidents_by_state=states,
+            model_calls=dict(self._parts.model_calls()),
+        )
+
+    async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
+        try:
+            async with self._database.connection() as connection:
+                entries = await ledger.read(connection, after=after, limit=limit)
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+        return [
+            LedgerEntry(
+                seq=entry.seq,
+                at=entry.at,
+                kind=entry.kind,
+                actor=entry.actor,
+                incident_id=entry.incident_id,
+                body=entry.content,
+                hash=entry.hash.hex(),
+            )
+            for entry in entries
+        ]
+
+    def _store_part(self, problem: str) -> PartStatus:
+        health = Health.DOWN if problem else Health.OK
+        return self._part("store", health, problem or "PostgreSQL answers", required=True)
+
+    def _intake_part(self) -> PartStatus:
+        waiting = self._parts.waiting_batches()
+        return self._part("intake", Health.OK, f"{waiting} batches wait for their commit")
+
+    def _memory_part(self) -> PartStatus:
+        memory = self._parts.memory
+        if memory is None:
+            return self._part("memory", Health.ABSENT, "switched off")
+        return self._part("memory", _MEMORY_HEALTH[memory.state], memory.detail)
+
+    def _part(
+        self, name: str, health: Health, detail: str, *, required: bool = False
+    ) -> PartStatus:
+        return PartStatus(
+            name=name, health=health, detail=detail, since=self._started_at, required=required
+        )
+
+
+def _tier(status: ServerStatus) -> TierStatus:
+    return TierStatus(
+        tier=status.tier,
+        health=_TIER_HEALTH[status.state],
+        state=status.state.value,
+        model=status.model,
+        url=status.url,
+        pid=status.pid,
+        restarts=status.restarts,
+        rss_bytes=status.rss_bytes,
+        detail=status.detail,
+    )
+
+
+def _tier_part(tier: TierStatus, status: ServerStatus) -> PartStatus:
+    detail = f"{tier.state} at {tier.url} with {tier.model}"
+    if tier.detail:
+        detail += f": {tier.detail}"
+    return PartStatus(
+        name=f"tier/{tier.tier.value}",
+        health=tier.health,
+        detail=detail,
+        since=status.since,
+        required=True,
+    )
+
+
+def _source_part(status: SourceStatus) -> PartStatus:
+    detail = status.error or f"{status.watching}; {status.events} events"
+    return PartStatus(
+        name=f"source/{status.name}",
+        health=_SOURCE_HEALTH[status.state],
+        detail=detail,
+        since=datetime.fromtimestamp(status.since, tz=UTC),
+        required=False,
+        facts={"events": status.events, "losses": status.losses, "restarts": status.restarts},
+    )
