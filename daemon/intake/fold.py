@@ -14,6 +14,7 @@ from daemon.intake.admit import Decision, Limits, Why, admit
 from daemon.intake.correlate import known_key
 from daemon.intake.mask import mask_values
 from daemon.intake.mutes import Mute, MuteAnswer, consult
+from daemon.intake.patterns import Alias as NewAlias
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook
 from daemon.intake.state import KnownVerdict, PatternState
@@ -29,6 +30,7 @@ KEEP_ESCALATED = 5
 MAX_SAMPLE = 2_000
 MAX_VALUES_PER_BATCH = 200
 TOP_VALUES = 10
+_LEVELS = {severity.value: severity for severity in Severity}
 
 
 @dataclasses.dataclass(slots=True)
@@ -116,6 +118,8 @@ class Fold:
             drops[loss.reason] = drops.get(loss.reason, 0) + loss.count
         events = batch.events
         patterns = self._table.reduce_batch(events)
+        _, new_aliases = self._table.drain_new()
+        reworded = {alias.fingerprint for alias in new_aliases}
         arrived: dict[str, _Arrived] = {}
         stored: list[StoredEvent] = []
         keys: list[FoldedKey] = []
@@ -131,6 +135,9 @@ class Fold:
             if entry is None:
                 entry = self._enter(event, pattern)
                 arrived[fingerprint] = entry
+            if fingerprint in reworded:
+                # The pattern took in another wording: a rule may speak about this one.
+                self._match(entry.state, event.text)
             self._count(entry, event)
             lines.append(fingerprint)
             if _keep(entry.state):
@@ -140,7 +147,6 @@ class Fold:
                 if event.key is not None:
                     keys.append(FoldedKey(fingerprint=fingerprint, key=event.key))
         decided = [(entry, self._decide(entry)) for entry in arrived.values()]
-        deltas, aliases = self._deltas(decided)
         prepared = Prepared(
             source=batch.source,
             received=batch.received,
@@ -148,8 +154,8 @@ class Fold:
             folded=folded,
             folded_keys=tuple(keys),
             drops=drops,
-            patterns=deltas,
-            aliases=aliases,
+            patterns=tuple(_delta(entry, decision) for entry, decision in decided),
+            aliases=tuple(_alias(alias) for alias in new_aliases),
             cursor=batch.cursor,
             generation=generation,
         )
@@ -176,10 +182,6 @@ class Fold:
                 rate_at=event.occurred_at,
             )
             self._states[pattern.fingerprint] = state
-            self._match(state, event.text)
-        elif state.pattern != pattern.text:
-            # The pattern took in a text of another wording: what the rules say may be worse now.
-            state.pattern = pattern.text
             self._match(state, event.text)
         return _Arrived(state=state, new=new, first=event.occurred_at, last=event.occurred_at)
 
@@ -234,23 +236,6 @@ class Fold:
             state.judging = True
         return decision
 
-    def _deltas(
-        self, decided: Sequence[tuple[_Arrived, Decision]]
-    ) -> tuple[tuple[PatternDelta, ...], tuple[Alias, ...]]:
-        deltas = tuple(_delta(entry, decision) for entry, decision in decided)
-        _, new_aliases = self._table.drain_new()
-        aliases = tuple(
-            Alias(
-                source_kind=alias.kind,
-                unit=alias.unit,
-                masked=alias.masked,
-                fingerprint=alias.fingerprint,
-            )
-            for alias in new_aliases
-            if alias.fingerprint in self._states
-        )
-        return deltas, aliases
-
 
 def _keep(state: PatternState) -> bool:
     count = state.count
@@ -260,15 +245,24 @@ def _keep(state: PatternState) -> bool:
 
 
 def _worse(known: Severity | None, level: str | None) -> Severity | None:
-    if level is None or level not in Severity:
+    severity = _LEVELS.get(level or "")
+    if severity is None:
         return known
-    severity = Severity(level)
     return severity if known is None else known.at_least(severity)
 
 
 def _measured_calm(entry: _Arrived) -> bool:
     """Our own measurements say their level: where it is calm there is nothing to ask a model."""
     return entry.level is not None and entry.state.floor.rank < Severity.WARNING.rank
+
+
+def _alias(alias: NewAlias) -> Alias:
+    return Alias(
+        source_kind=alias.kind,
+        unit=alias.unit,
+        masked=alias.masked,
+        fingerprint=alias.fingerprint,
+    )
 
 
 def _stored(event: Event, fingerprint: str) -> StoredEvent:

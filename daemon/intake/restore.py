@@ -46,6 +46,8 @@ def verdict_of(row: PatternRow) -> KnownVerdict | None:
     """The verdict in force, None before the first."""
     if row.verdict_id is None or row.judged_at is None:
         return None
+    if row.severity is None or row.category is None:
+        return None
     return KnownVerdict(
         escalate=bool(row.escalate),
         severity=Severity(row.severity),
