@@ -1,12 +1,32 @@
-"""What is made of a tier's answer. Pure: answers propose, code decides."""
+"""What is made of a tier's answer. Pure: `tiers.ladder` says the way, this says what happens.
+
+A model can raise a severity, never lower it. Acting is not among the things that happen here: what
+a tier asks for is recorded as a suggestion, and the incident waits for its measured end.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 
 from daemon.escalation.states import Happening
-from tiers.contracts import Assessment, Disposition, Plan
+from tiers.contracts import Assessment, Case, Disposition, Plan
+from tiers.ladder import LadderRules, Next, Step, after_plan, after_review
 from tiers.vocabulary import Severity
+
+_HAPPENINGS = {
+    Step.CLOSE: Happening.SETTLED_CLOSE,
+    Step.WATCH: Happening.SETTLED_WATCH,
+    Step.ACT: Happening.SETTLED_WATCH,
+    Step.ESCALATE: Happening.SETTLED_ESCALATE,
+    Step.ATTENTION: Happening.SETTLED_ESCALATE,
+}
+_DISPOSITIONS = {
+    Step.CLOSE: Disposition.CLOSE,
+    Step.WATCH: Disposition.WATCH,
+    Step.ACT: Disposition.ACT,
+    Step.ESCALATE: Disposition.ESCALATE,
+    Step.ATTENTION: Disposition.ESCALATE,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,58 +39,22 @@ class Settlement:
     reason: str
 
 
-def settle_assessment(answer: Assessment, *, severity: Severity, meta_from: Severity) -> Settlement:
-    """What follows from the review tier's answer about an incident of this severity.
+def settle_assessment(answer: Assessment, *, case: Case, rules: LadderRules) -> Settlement:
+    """What follows from the review tier's answer."""
+    cited = frozenset(e.provenance for e in case.evidence if e.ref in answer.evidence)
+    following = after_review(answer, rules=rules, floor=case.severity, provenances=cited)
+    return _settlement(following, answer, severity=case.severity)
 
-    A model can raise a severity, never lower it, and cannot close what is critical: that ends when
-    its condition is measured to be gone.
-    """
-    worst = severity.at_least(answer.severity)
-    wanted = answer.disposition
-    if answer.insufficient or wanted is Disposition.ESCALATE:
-        return Settlement(
-            happening=Happening.SETTLED_ESCALATE,
-            disposition=Disposition.ESCALATE,
-            severity=worst,
-            reason=f"review could not settle it: {answer.summary}",
-        )
-    if worst.rank >= meta_from.rank:
-        return Settlement(
-            happening=Happening.SETTLED_ESCALATE,
-            disposition=Disposition.ESCALATE,
-            severity=worst,
-            reason=f"{worst.value}: a plan is needed; review says {answer.cause}: {answer.summary}",
-        )
-    if wanted is Disposition.CLOSE and worst.rank < Severity.CRITICAL.rank:
-        return Settlement(
-            happening=Happening.SETTLED_CLOSE,
-            disposition=Disposition.CLOSE,
-            severity=worst,
-            reason=f"{answer.cause}: {answer.summary}",
-        )
+
+def settle_plan(answer: Plan, *, case: Case) -> Settlement:
+    """What follows from the meta tier's plan."""
+    return _settlement(after_plan(answer, floor=case.severity), answer, severity=case.severity)
+
+
+def _settlement(following: Next, answer: Assessment | Plan, *, severity: Severity) -> Settlement:
     return Settlement(
-        happening=Happening.SETTLED_WATCH,
-        disposition=Disposition.WATCH if wanted is Disposition.CLOSE else wanted,
-        severity=worst,
-        reason=f"{answer.cause}: {answer.summary}",
-    )
-
-
-def settle_plan(answer: Plan, *, severity: Severity, least_confidence: float) -> Settlement:
-    """What follows from the meta tier's plan: it is watched, or a human is asked."""
-    worst = severity.at_least(answer.severity)
-    unsure = answer.cause == "insufficient_evidence" or answer.confidence < least_confidence
-    if unsure:
-        return Settlement(
-            happening=Happening.SETTLED_ESCALATE,
-            disposition=Disposition.ESCALATE,
-            severity=worst,
-            reason=f"the meta tier is not sure: {answer.summary}",
-        )
-    disposition = Disposition.ACT if answer.steps else Disposition.WATCH
-    return Settlement(
-        happening=Happening.SETTLED_WATCH,
-        disposition=disposition,
-        severity=worst,
-        reason=f"{answer.cause}: {answer.summary}",
+        happening=_HAPPENINGS[following.step],
+        disposition=_DISPOSITIONS[following.step],
+        severity=severity.at_least(answer.severity),
+        reason=f"{following.reason.value}; {answer.cause}: {answer.summary}",
     )

@@ -27,7 +27,7 @@ from daemon.store.transitions import Transition
 from daemon.store.work import Work, run
 from tiers.contracts import Assessment, MetaTier, Plan, ReviewTier
 from tiers.errors import TierError, TierUnavailableError
-from tiers.vocabulary import Severity
+from tiers.ladder import LadderRules
 
 log = structlog.get_logger()
 
@@ -36,7 +36,6 @@ _EXPIRES = {leased.value: waiting.value for leased, waiting in states.LEASED.ite
 _POLL_SECONDS = 0.5
 _GATHER_SECONDS = 1.0
 """An incident this young may still be getting evidence: what belongs together comes together."""
-_LEAST_CONFIDENCE = 0.3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class WorkerLimits:
     lease_seconds: float
     deadline_seconds: float
     max_attempts: int
-    meta_from: Severity
+    ladder: LadderRules
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -130,14 +129,12 @@ class Worker:
         if incident.state == State.REVIEWING:
             self.counts.review += 1
             answer = await self._review.assess(case)
-            settled = settle_assessment(
-                answer, severity=incident.severity, meta_from=self._limits.meta_from
-            )
+            settled = settle_assessment(answer, case=case, rules=self._limits.ladder)
             await self._commit(incident, settled, answer)
             return
         self.counts.meta += 1
         plan = await self._meta.plan(case)
-        settled = settle_plan(plan, severity=incident.severity, least_confidence=_LEAST_CONFIDENCE)
+        settled = settle_plan(plan, case=case)
         await self._commit(incident, settled, plan)
 
     async def _commit(
