@@ -20,7 +20,7 @@ from training.data.events.template import Template, compile_text
 
 FAMILIES: Final = Path(__file__).parent / "families"
 
-_SECTION: Final = re.compile(r"\[[a-z ]+\]")
+_SECTION: Final = re.compile(r"\[[a-z_ ]+\]")
 
 SEVERITY_CODES: Final = {
     "i": Severity.INFO,

@@ -1,0 +1,149 @@
+"""Lines of evidence: those of causes.txt and those of the event families, in one form."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+from pathlib import Path
+from typing import Final
+
+from tiers.vocabulary import Category, Provenance, Severity
+from training.data.cases.sorting import claimed
+from training.data.events.library import SEVERITY_CODES, read_sections, templates
+from training.data.events.slots import Context, between, log_number, pick
+from training.data.events.template import Parts, Template, compile_text, render
+
+CAUSES_FILE: Final = Path(__file__).parent / "causes.txt"
+_PROVENANCES: Final = {
+    "k": Provenance.KERNEL,
+    "s": Provenance.SYSTEMD,
+    "m": Provenance.MEASURED,
+    "t": Provenance.TEXT,
+}
+_KERNEL_UNITS: Final = frozenset(("kernel",))
+_SYSTEMD_UNITS: Final = frozenset(("systemd", "init"))
+_MEASURED_UNITS: Final = frozenset(("metrics", "triaged", "check", "probe"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """One way to say it. `burst` means that only many occurrences say it."""
+
+    severity: Severity
+    provenance: Provenance
+    category: Category
+    unit: Parts
+    text: Parts
+    burst: bool = False
+    quiet: bool = False
+    """The same words many times would say something else."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A wording with its gaps filled."""
+
+    severity: Severity
+    provenance: Provenance
+    category: Category
+    unit: str
+    text: str
+    count: int
+
+
+def _read(line: str) -> Wording:
+    severity, provenance, category, unit, text = line.split(" ", 4)
+    return Wording(
+        severity=SEVERITY_CODES[severity.rstrip("*")],
+        provenance=_PROVENANCES[provenance],
+        category=Category(category),
+        unit=compile_text(unit),
+        text=compile_text(text),
+        burst=severity.endswith("*"),
+    )
+
+
+def _of_template(template: Template, *, burst: bool) -> Wording:
+    unit = template.units[0]
+    if unit in _KERNEL_UNITS:
+        provenance = Provenance.KERNEL
+    elif unit in _SYSTEMD_UNITS:
+        provenance = Provenance.SYSTEMD
+    elif unit in _MEASURED_UNITS:
+        provenance = Provenance.MEASURED
+    else:
+        provenance = Provenance.TEXT
+    return Wording(
+        severity=template.burst if burst and template.burst else template.severity,
+        provenance=provenance,
+        category=template.category,
+        unit=compile_text(unit),
+        text=template.parts,
+        burst=burst and template.burst is not None,
+        quiet=not burst and template.burst is not None,
+    )
+
+
+@functools.cache
+def by_hand() -> dict[str, tuple[Wording, ...]]:
+    """The wordings of causes.txt by cause, and under `vague` those that show none."""
+    sections = read_sections(CAUSES_FILE.read_text(encoding="utf-8"))
+    return {key[-1]: tuple(_read(line) for line in lines) for key, lines in sections.items()}
+
+
+@functools.cache
+def from_events() -> dict[str, tuple[Wording, ...]]:
+    """The wordings of event templates by cause."""
+    return {
+        cause: tuple(_of_template(template, burst=True) for template in shown)
+        for cause, shown in claimed().items()
+    }
+
+
+@functools.cache
+def harmless() -> dict[Category, tuple[Wording, ...]]:
+    """What is routine or slightly unusual, by category: distractors, and what noise is made of."""
+    found: dict[Category, list[Wording]] = {}
+    for template in templates():
+        if template.severity is Severity.INFO and template.burst is None:
+            found.setdefault(template.category, []).append(_of_template(template, burst=False))
+    return {category: tuple(wordings) for category, wordings in found.items()}
+
+
+def showing(rng: random.Random, cause: str) -> Wording:
+    """A wording that shows `cause`."""
+    own, others = by_hand()[cause], from_events().get(cause, ())
+    if others and rng.random() < min(0.6, len(others) / (len(own) + len(others))):
+        return pick(rng, others)
+    return pick(rng, own)
+
+
+def vague(rng: random.Random) -> Wording:
+    """A wording that says that something is wrong and not what."""
+    return pick(rng, by_hand()["vague"])
+
+
+def routine(rng: random.Random, category: Category | None) -> Wording:
+    """A harmless wording, of one category or of any."""
+    if category is None:
+        category = pick(rng, tuple(Category))
+    return pick(rng, harmless()[category])
+
+
+def fill(rng: random.Random, wording: Wording, context: Context) -> Line:
+    """The line that a wording gives in a context."""
+    if wording.burst:
+        count = log_number(rng, 20, 3_000)
+    elif wording.quiet or rng.random() < 0.6:
+        count = 1
+    else:
+        count = between(rng, 1, 12)
+    return Line(
+        severity=wording.severity,
+        provenance=wording.provenance,
+        category=wording.category,
+        unit=render(wording.unit, rng, context),
+        text=render(wording.text, rng, context),
+        count=count,
+    )

@@ -1,0 +1,120 @@
+"""What a case offers: causes to choose from, and typed actions with targets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from tiers.causes import all_causes, causes_for
+from tiers.contracts import INSUFFICIENT_EVIDENCE, ActionChoice, Cause
+from tiers.vocabulary import Category
+from training.data.cases.evidence import Line
+from training.data.cases.knowledge import KNOWLEDGE
+from training.data.events import slots
+from training.data.events.slots import Context, pick
+
+_DESCRIPTIONS: Final = {
+    "restart_unit": "restart {}",
+    "start_unit": "start {}",
+    "reset_failed_unit": "forget that {} failed",
+    "vacuum_journal": "shrink the journal",
+    "clean_tmp": "delete old temporary files",
+    "block_address": "block {} for an hour",
+}
+_TMP: Final = "/tmp"  # noqa: S108 - a name that is shown, nothing is written there
+
+
+def causes(rng: random.Random, category: Category, right: str) -> tuple[Cause, ...]:
+    """The causes on offer, the right one and the honest one always among them."""
+    fitting = [cause for cause in causes_for(category) if cause.code != INSUFFICIENT_EVIDENCE]
+    everything = {cause.code: cause for cause in all_causes()}
+    kind = rng.random()
+    if kind > 0.5:
+        keep = slots.between(rng, 3, max(3, len(fitting)))
+        fitting = rng.sample(fitting, min(keep, len(fitting)))
+        if kind > 0.8:
+            extra = rng.sample(list(everything), slots.between(rng, 1, 6))
+            fitting += [everything[code] for code in extra]
+    known = {cause.code: cause for cause in fitting}
+    known.setdefault(right, everything[right])
+    known.pop(INSUFFICIENT_EVIDENCE, None)
+    chosen = list(known.values())
+    if kind > 0.25:
+        rng.shuffle(chosen)
+    return (*chosen, everything[INSUFFICIENT_EVIDENCE])
+
+
+def action(kind: str, target: str) -> ActionChoice:
+    return ActionChoice(
+        code=f"{kind}:{target}",
+        action=kind,
+        target=target,
+        description=_DESCRIPTIONS[kind].format(target),
+    )
+
+
+def actions(
+    rng: random.Random, *, cause: str, category: Category, shown: Sequence[Line], context: Context
+) -> tuple[tuple[ActionChoice, ...], tuple[str, ...]]:
+    """The actions on offer, and the codes of those that help (none or one).
+
+    An action helps where its kind is a remedy of the cause and its target is what the evidence
+    is about; the others on offer are there to be left alone.
+    """
+    right = _right(rng, cause, shown, context)
+    offered = [] if right is None else [right]
+    if right is not None and right.action == "restart_unit":
+        if rng.random() < 0.8:
+            offered.append(action("reset_failed_unit", right.target))
+    elif right is not None and right.action == "vacuum_journal" and rng.random() < 0.7:
+        offered.append(action("clean_tmp", _TMP))
+    elif right is not None and right.action == "clean_tmp":
+        offered.append(action("vacuum_journal", "journal"))
+    offered += _useless(rng, cause, category, has_right=right is not None)
+    if rng.random() < 0.4:
+        rng.shuffle(offered)
+    unique = {choice.code: choice for choice in offered}
+    return tuple(unique.values()), (right.code,) if right is not None else ()
+
+
+def unit_name(service: str) -> str:
+    return service if "." in service.rsplit("@", 1)[-1] else f"{service}.service"
+
+
+def _right(
+    rng: random.Random, cause: str, shown: Sequence[Line], context: Context
+) -> ActionChoice | None:
+    remedies = KNOWLEDGE[cause].remedies
+    if not remedies or rng.random() < 0.35:
+        return None
+    text = " ".join(line.text for line in shown)
+    if cause == "brute_force":
+        address = context.get("ip")
+        return action("block_address", address) if address and address in text else None
+    if cause == "disk_full":
+        if _TMP + " " in text or f"'{_TMP}" in text or f"{_TMP}/" in text:
+            return action("clean_tmp", _TMP)
+        return action("vacuum_journal", "journal")
+    service = context.get("svc")
+    if service is None or service not in text:
+        return None
+    kind = "start_unit" if rng.random() < 0.1 else "restart_unit"
+    return action(kind, unit_name(service))
+
+
+def _useless(
+    rng: random.Random, cause: str, category: Category, *, has_right: bool
+) -> list[ActionChoice]:
+    """Actions that would not help this cause."""
+    remedies = KNOWLEDGE[cause].remedies
+    offers: list[ActionChoice] = []
+    if rng.random() < (0.25 if has_right else 0.45):
+        if category in (Category.AUTH, Category.SECURITY) and "block_address" not in remedies:
+            offers.append(action("block_address", slots.ip(rng)))
+        elif category is Category.STORAGE and cause != "disk_full":
+            offers += [action("vacuum_journal", "journal"), action("clean_tmp", _TMP)]
+        elif "restart_unit" not in remedies:
+            target = unit_name(pick(rng, ("nginx", "cron", "sshd", slots.invented(rng))))
+            offers += [action("restart_unit", target), action("reset_failed_unit", target)]
+    return offers

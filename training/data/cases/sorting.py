@@ -1,0 +1,65 @@
+"""Which event templates show which cause, so that cases draw on all families of events.
+
+claims.txt has the patterns. A template that no cause claims shows none.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Final
+
+from tiers.vocabulary import Category, Severity
+from training.data.events.library import templates
+from training.data.events.template import Template
+
+CLAIMS_FILE: Final = Path(__file__).parent / "claims.txt"
+
+_BY_CATEGORY: Final[tuple[tuple[str, frozenset[str], Category], ...]] = (
+    ("update_failed", frozenset(("packages",)), Category.PACKAGE),
+    ("backup_failed", frozenset(("storage",)), Category.STORAGE),
+    ("job_failed", frozenset(("jobs",)), Category.TIME),
+)
+_BACKUP: Final = re.compile(r"(?i)backup|pg_dump|rsync error|repository|archive|snapshot")
+_JOB: Final = re.compile(r"(?i)cron|job|CMD|run-parts|timer|task")
+
+
+@functools.cache
+def _claims() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    lines = CLAIMS_FILE.read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+    return tuple((cause, re.compile(pattern)) for cause, pattern in pairs)
+
+
+@functools.cache
+def claimed() -> dict[str, tuple[Template, ...]]:
+    """Templates that show a cause, by cause. Only what deserves attention shows one."""
+    found: dict[str, list[Template]] = {}
+    for template in templates():
+        severity = template.burst or template.severity
+        if severity.rank < Severity.WARNING.rank:
+            continue
+        cause = _cause_of(template)
+        if cause is not None:
+            found.setdefault(cause, []).append(template)
+    return {cause: tuple(shown) for cause, shown in found.items()}
+
+
+def _cause_of(template: Template) -> str | None:
+    for cause, pattern in _claims():
+        if pattern.search(template.source):
+            return cause
+    if template.burst is not None and template.category is Category.AUTH:
+        return "brute_force"
+    if template.burst is not None:
+        return None
+    for cause, families, category in _BY_CATEGORY:
+        if template.family not in families or template.category is not category:
+            continue
+        if cause == "backup_failed" and not _BACKUP.search(template.source):
+            continue
+        if cause == "job_failed" and not _JOB.search(template.source):
+            continue
+        return cause
+    return None
