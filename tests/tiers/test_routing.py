@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiers.contracts import ToolSpec
-from tiers.routing import Spelling, ToolRetriever, stem
+from tiers.routing import ToolRetriever, read_table
+from tiers.routing_words import Spelling, stem
 
 ROOT = pathlib.Path(__file__).parents[2]
 QUESTIONS: dict[str, list[str]] = tomllib.loads(
@@ -40,6 +41,11 @@ RETRIEVER = ToolRetriever(specs=catalogue())
 
 def offered(question: str, **options: float) -> list[str]:
     return [spec.name for spec in RETRIEVER.offer(question, **options)]  # type: ignore[arg-type]
+
+
+def test_the_table_knows_the_tools_of_the_catalogue() -> None:
+    table = read_table((ROOT / "tiers/routing_weights.json").read_text(encoding="utf-8"))
+    assert table.tools == {spec.name for spec in catalogue()}
 
 
 def test_there_are_questions_for_every_tool() -> None:
@@ -105,7 +111,9 @@ def test_some_questions_in_other_languages(question: str, tool: str) -> None:
     assert tool in offered(question)
 
 
-@pytest.mark.parametrize("typo", ["memroy usage", "disk uage", "lsitening ports", "failed srevices"])
+@pytest.mark.parametrize(
+    "typo", ["memroy usage", "disk uage", "lsitening ports", "failed srevices"]
+)
 def test_slips_of_the_fingers_do_not_matter(typo: str) -> None:
     right = {"m": "memory_usage", "d": "disk_usage", "l": "listening_sockets", "f": "failed_units"}
     assert right[typo[0]] in offered(typo)
