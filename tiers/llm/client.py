@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -147,7 +147,9 @@ class LlmClient:
             usage=self._usage(document, seconds),
         )
 
-    async def stream(self, call: ChatCall, *, timeout: float | None = None) -> AsyncIterator[Delta]:
+    async def stream(
+        self, call: ChatCall, *, timeout: float | None = None
+    ) -> AsyncGenerator[Delta, None]:
         """An answer as it comes; ends with `StreamEnd`. Closing the iterator closes the
         connection, which stops the model. A cut stream raises, it never just ends."""
         begun = time.monotonic()

@@ -16,7 +16,7 @@ from tiers.runtime.binary import Binary, find_binary
 from tiers.runtime.errors import MisconfiguredError
 from tiers.runtime.flags import connect_host, url_of
 from tiers.runtime.liveness import LivenessLimits
-from tiers.runtime.models import NANO_FOLDER, server_flags
+from tiers.runtime.models import server_flags
 from tiers.runtime.ownership import free_port
 from tiers.runtime.restarts import RestartPolicy
 from tiers.runtime.server import LlamaServer
@@ -38,14 +38,12 @@ class Fleet:
         environ: Mapping[str, str] | None = None,
         policy: RestartPolicy | None = None,
         limits: LivenessLimits | None = None,
-        nano_folder: Path = NANO_FOLDER,
     ) -> None:
         self._settings = dict(settings)
         self._state_dir = state_dir
         self._environ = os.environ if environ is None else environ
         self._policy = policy
         self._limits = limits
-        self._nano_folder = nano_folder
         self._servers: dict[TierName, LlamaServer] = {}
         self._fixed: dict[TierName, ServerStatus] = {}
         """Of tiers without a server of ours: endpoints, and what cannot be started."""
@@ -109,7 +107,6 @@ class Fleet:
                     tier=tier,
                     settings=settings,
                     port=self._ports[tier],
-                    nano_folder=self._nano_folder,
                 )
             except MisconfiguredError as error:
                 problem = str(error)

@@ -8,43 +8,34 @@ from pathlib import Path
 import psutil
 
 from tiers.config import TierSettings
+from tiers.nano.files import BundledModelError, bundled_model
 from tiers.runtime.errors import MisconfiguredError
 from tiers.runtime.flags import ServerFlags
 from tiers.runtime.gguf_header import ModelFile, read_model_file
 from tiers.vocabulary import TierName
 
-NANO_FOLDER = Path(__file__).resolve().parent.parent / "nano"
 _MOST_CONTEXT = 8192
 """Without a configured context: more costs memory that nobody asked for."""
 _UNKNOWN_CONTEXT = 4096
 _NANO_CACHE_MIB = 8
 
 
-def model_path(tier: TierName, settings: TierSettings, *, nano_folder: Path = NANO_FOLDER) -> Path:
-    """The GGUF file of a tier. Of the bundled ones a file named after the tier comes first; one
-    file may serve several tiers. Raises `MisconfiguredError`."""
+def model_path(tier: TierName, settings: TierSettings) -> Path:
+    """The GGUF file of a tier. Raises `MisconfiguredError` for a bundled one that is not whole."""
     if not settings.bundled:
         return Path(settings.model).expanduser()
-    own = nano_folder / f"{tier}.gguf"
-    if own.is_file():
-        return own
-    found = sorted(
-        path for path in nano_folder.glob("*.gguf") if path.stem not in {str(t) for t in TierName}
-    )
-    if not found:
-        raise MisconfiguredError(
-            f"The distribution holds no bundled model in {nano_folder}; "
-            f"set `model` in [tiers.{tier}] to a GGUF file, or `endpoint` to a running server."
-        )
-    return found[0]
+    try:
+        return bundled_model(tier).path
+    except BundledModelError as error:
+        raise MisconfiguredError(str(error)) from error
 
 
 def server_flags(
-    *, tier: TierName, settings: TierSettings, port: int, nano_folder: Path = NANO_FOLDER
+    *, tier: TierName, settings: TierSettings, port: int
 ) -> tuple[ServerFlags, ModelFile]:
     """What the server of a tier is started with. Reads the model file's head; raises
     `MisconfiguredError`."""
-    file = read_model_file(model_path(tier, settings, nano_folder=nano_folder))
+    file = read_model_file(model_path(tier, settings))
     trained = file.context or _UNKNOWN_CONTEXT
     context = settings.context or min(trained, _MOST_CONTEXT)
     threads = settings.threads or (1 if settings.bundled else _threads())
