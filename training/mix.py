@@ -19,8 +19,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from training import render
-from training.data import cases, chat
-from training.data.events import generate as events
+from training.data.cases.generate import generate as generate_cases
+from training.data.chat.conversations import generate as generate_chat
+from training.data.events.generate import generate as generate_events
 from training.recipes import Recipe
 from training.render import Piece
 from training.tokenizer import SPECIAL, load_tokenizer, train_tokenizer
@@ -32,25 +33,13 @@ _TOKENIZER_DOCUMENTS = 24_000
 _CHUNK = 500
 
 
-def _events(rng: random.Random, n: int) -> Iterator[Any]:
-    return events.generate(rng, n)
-
-
-def _cases(rng: random.Random, n: int) -> Iterator[Any]:
-    return cases.generate(rng, n)
-
-
-def _chat(rng: random.Random, n: int) -> Iterator[Any]:
-    return chat.generate(rng, n)
-
-
 KINDS: dict[str, tuple[Callable[[random.Random, int], Iterator[Any]], Callable[..., list[Piece]]]]
 KINDS = {
-    "decision": (_events, render.decision),
-    "trigger_json": (_events, render.trigger_json),
-    "assessment": (_cases, render.assessment),
-    "plan": (_cases, render.plan),
-    "chat": (_chat, render.chat),
+    "decision": (generate_events, render.decision),
+    "trigger_json": (generate_events, render.trigger_json),
+    "assessment": (generate_cases, render.assessment),
+    "plan": (generate_cases, render.plan),
+    "chat": (generate_chat, render.chat),
 }
 
 

@@ -42,8 +42,8 @@ GENERAL = Recipe(
     tiers=("review", "meta"),
     shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
     spaces_apart=True,
-    shares={"chat": 0.60, "assessment": 0.20, "plan": 0.05, "decision": 0.11, "trigger_json": 0.04},
-    tokens=12_000_000,
+    shares={"chat": 0.60, "assessment": 0.24, "plan": 0.04, "decision": 0.09, "trigger_json": 0.03},
+    tokens=10_000_000,
     batch_tokens=8_000,
 )
 

@@ -1,0 +1,81 @@
+"""`python -m training`: data, training, calibration, export, evaluation and the shipped files.
+
+Everything it makes on the way is under `training/out/`; started again it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from training.calibrate import calibrate, calibration_lines
+from training.evaluate import measure
+from training.export import commit, export
+from training.judging.figures import markdown
+from training.model import Decoder, Shape
+from training.recipes import RECIPES, Recipe
+from training.ship import ship
+from training.tokenizer import load_tokenizer
+from training.train import train
+
+_HERE = Path(__file__).parent
+_OUT = _HERE / "out"
+_SHIPPED = "q8_0"
+
+
+def finish(recipe: Recipe, folder: Path) -> Path:
+    """Calibrate and export the last checkpoint; the file that is shipped."""
+    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+    model = Decoder(Shape(**state["shape"]))
+    model.load_state_dict(state["model"])
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    fitted = calibrate(model.eval(), tokenizer, calibration_lines())
+    note = json.dumps(dataclasses.asdict(fitted))
+    (folder / "calibration.json").write_text(note + "\n", encoding="utf-8")
+    print(f"{recipe.name}: calibration {note}", flush=True)
+    for kind in ("f16", _SHIPPED):
+        file = export(recipe, folder, kind=kind, temperature=fitted.temperature)
+        print(f"{file} {file.stat().st_size:,} bytes", flush=True)
+    return file
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--set", type=Path, default=Path("tests/evals"), help="folder of *.jsonl")
+    parser.add_argument("--out", type=Path, default=_OUT, help="folder for everything it makes")
+    parser.add_argument("--tokens", type=float, help="of each corpus; the recipes' when left out")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--no-ship", action="store_true", help="leave tiers/nano/ as it is")
+    given = parser.parse_args(argv)
+    began = time.monotonic()
+    models: list[tuple[Recipe, Path]] = []
+    for recipe in RECIPES.values():
+        folder = given.out / recipe.name
+        tokens = int(given.tokens or recipe.tokens)
+        train(recipe, folder, tokens=tokens, every=120.0, device=given.device)
+        models.append((recipe, finish(recipe, folder)))
+    files = {recipe.name: file for recipe, file in models}
+    figures, wrong = measure(
+        folder=given.set,
+        trigger=files["triaged-nano-trigger"],
+        general=files["triaged-nano"],
+        parts=frozenset(("lines", "speed", "chat", "cases")),
+    )
+    print(markdown(figures), flush=True)
+    record = {"figures": [each.as_json() for each in figures], "wrong": wrong}
+    (given.out / "evaluation.json").write_text(
+        json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+    if not given.no_ship:
+        scores = [each.as_json() for each in figures]
+        print(f"wrote {ship(models, scores=scores, commit=commit())}", flush=True)
+    print(f"all of it took {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+
+
+if __name__ == "__main__":
+    main()
