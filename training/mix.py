@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from training import render
-from training.data.cases.generate import generate as generate_cases
+from training.data.cases import generate as generate_cases
 from training.data.chat.conversations import generate as generate_chat
 from training.data.events.generate import generate as generate_events
 from training.recipes import Recipe
