@@ -1,0 +1,89 @@
+"""Do the figures of an answer come from somewhere: a tool's result, or the user's own words.
+
+Pure. A figure is a number in a text ("42", "1,234.5", "71 %") or a word that holds digits
+("eth0", "postgresql@14"). Rounding is allowed ("71.6" may be told as "72"), computing is not: what
+a model worked out by itself is not looked up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+_WORD = re.compile(r"[^\s,;()\[\]{}<>\"'`*|=]*\d[^\s;()\[\]{}<>\"'`*|=]*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_PURE = re.compile(r"[~≈+-]?(\d+(?:[.,]\d+)*)(?:\W*|%|\W*[a-zA-Zµ°%]{1,6}(?:/[a-zA-Z]{1,4})?)")
+_ORDINAL = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
+_EDGES = ".,:!?%…\u2013\u2014-"
+_FREE = frozenset({0.0, 1.0})
+"""Nobody looks up "one of them" or "0 problems"."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sources:
+    """What may be cited: all texts in one, lower case, and the numbers in them."""
+
+    text: str
+    numbers: frozenset[float]
+
+
+def sources_of(texts: Iterable[str]) -> Sources:
+    """`texts` are tools' results as the model read them, and what the user wrote."""
+    joined = "\n".join(texts).lower()
+    numbers = {value for found in _NUMBER.findall(joined) for value in _values(found)}
+    return Sources(text=joined, numbers=frozenset(numbers))
+
+
+def ungrounded(answer: str, sources: Sources) -> list[str]:
+    """The figures of an answer that no source holds, each once, in order."""
+    missing = dict.fromkeys(figure for figure in figures(answer) if not _grounded(figure, sources))
+    return list(missing)
+
+
+def figures(text: str) -> Iterator[str]:
+    """The figures of a text. The numbers of a numbered list are not figures."""
+    for found in _WORD.findall(_ORDINAL.sub("", text)):
+        if (figure := found.strip(_EDGES)) and any(letter.isdigit() for letter in figure):
+            yield figure
+
+
+def has_figures(text: str) -> bool:
+    return any(True for _ in figures(text))
+
+
+def _grounded(figure: str, sources: Sources) -> bool:
+    if figure.lower() in sources.text and not figure.isdigit():
+        return True
+    pure = _PURE.fullmatch(figure)
+    if pure is not None:
+        return _known(pure[1], sources.numbers)
+    parts = _NUMBER.findall(figure)
+    starts_plain = figure[0].isdigit()
+    # "12:30" or "3/4" are several numbers; "eth7" is a name, and names are not put together.
+    return starts_plain and all(_known(part, sources.numbers) for part in parts)
+
+
+def _known(written: str, numbers: frozenset[float]) -> bool:
+    values = _values(written)
+    if any(value in _FREE or value in numbers for value in values):
+        return True
+    decimals = len(written.rpartition(".")[2]) if "." in written else 0
+    return any(
+        abs(value - number) <= 0.5 * 10.0**-decimals + 1e-9 and number != int(number)
+        for value in values
+        for number in numbers
+    )
+
+
+def _values(written: str) -> Sequence[float]:
+    """What a written number may mean: "1,234" is 1234, or 1.234 where a comma is the point."""
+    plain = written.replace(",", "")
+    values = []
+    if plain.count(".") <= 1:
+        values.append(float(plain))
+    else:  # a version or an address: its parts
+        values += [float(part) for part in plain.split(".")]
+    if written.count(",") == 1 and "." not in written:
+        values.append(float(written.replace(",", ".")))
+    return values
