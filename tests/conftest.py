@@ -28,6 +28,8 @@ from daemon.store.pool import Database
 from daemon.store.settings import EmbeddedSettings, StoreSettings
 
 TEMPLATE = "triaged_template"
+MEMORY = Path("/dev/shm")
+"""Where there is room in memory, data goes there: a slow disk would only make the tests slow."""
 _numbers = itertools.count()
 
 
@@ -42,10 +44,24 @@ class PostgresServer:
         return self.server.conninfo(database=database)
 
 
+def scratch(name: str) -> Path:
+    """A new folder with a short path, in memory where there is enough; the caller removes it."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * 1024**3
+    return Path(tempfile.mkdtemp(prefix=f"triaged-{name}-", dir=MEMORY if roomy else None))
+
+
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
     """An empty state directory with a short path, private to this test."""
-    path = Path(tempfile.mkdtemp(prefix="triaged-state-"))
+    path = scratch("state")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def session_dir() -> Iterator[Path]:
+    """A folder with a short path for the whole session."""
+    path = scratch("session")
     yield path
     shutil.rmtree(path)
 
@@ -59,7 +75,7 @@ def store_settings() -> StoreSettings:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole session, with a migrated template database in it."""
-    directory = Path(tempfile.mkdtemp(prefix="triaged-tests-"))
+    directory = scratch("tests")
     server = EmbeddedServer(
         directory=directory / "postgres", settings=EmbeddedSettings(max_connections=100)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -36,8 +37,11 @@ _RECONNECT_SECONDS = 3.0
 """How long the pool's own backoff runs before it starts over; short, so that waits stay short."""
 _SLICE_SECONDS = 1.0
 """A client that waits asks again this often, which starts a connection attempt where none runs."""
-_SETUP_STATES = ("28", "3D", "42501")
-"""SQLSTATE classes that waiting does not heal: authentication, no such database, no permission."""
+_REFUSALS = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|no password supplied|permission denied"
+    r"|(database|role) \"[^\"]*\" does not exist|is not permitted to log in"
+)
+"""What waiting does not heal. A failed connection carries no SQLSTATE, only the server's words."""
 
 
 class Database:
@@ -112,8 +116,7 @@ class Database:
             try:
                 connection = await psycopg.AsyncConnection.connect(self._conninfo, **self._kwargs)
             except psycopg.OperationalError as error:
-                state = error.sqlstate or ""
-                if state.startswith(_SETUP_STATES) or "authentication failed" in str(error):
+                if _REFUSALS.search(str(error)):
                     msg = (
                         f"PostgreSQL does not let triaged in ({_first_line(error)}); check"
                         " the host, database, user and password in store.dsn"

@@ -18,6 +18,8 @@ OF_PATTERN = """
 select v.*, p.pattern from verdicts v join patterns p using (fingerprint)
 where v.fingerprint = %s order by v.id desc limit %s
 """
+NEWEST = "select coalesce(max(id), 0) from verdicts"
+CHANGED = "select distinct fingerprint from verdicts where id > %s limit 5000"
 CALLS_SINCE = """
 select count(*)::int from verdicts where at >= %s and model <> 'rule'
 """
@@ -64,3 +66,15 @@ async def calls_since(connection: Connection, since: dt.datetime) -> int:
     """How many verdicts a model gave."""
     row = await (await connection.execute(CALLS_SINCE, (since,))).fetchone()
     return int(row[0]) if row else 0
+
+
+async def newest_id(connection: Connection) -> int:
+    """The number of the newest verdict, 0 when there is none."""
+    row = await (await connection.execute(NEWEST)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def changed_patterns(connection: Connection, *, after: int) -> list[str]:
+    """Fingerprints that got a verdict with a number above `after`."""
+    rows = await (await connection.execute(CHANGED, (after,))).fetchall()
+    return [row[0] for row in rows]
