@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -67,11 +67,13 @@ async def stop_task(task: asyncio.Task[Any], *, deadline: float) -> None:
         log.error("part did not stop in time", part=task.get_name(), seconds=deadline)
 
 
-async def within(name: str, work: Coroutine[Any, Any, Any], *, deadline: float) -> None:
+async def within(
+    name: str, work: Callable[[], Coroutine[Any, Any, Any]], *, deadline: float
+) -> None:
     """Runs one step of stopping with a deadline; its failure does not stop the other steps."""
     try:
         async with asyncio.timeout(deadline):
-            await work
+            await work()
     except TimeoutError:
         log.error("part did not stop in time", part=name, seconds=deadline)
     except Exception as error:  # every other part must still be stopped

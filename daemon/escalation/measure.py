@@ -14,7 +14,7 @@ from daemon.tools.toolbox import ToolError
 class Alarms(Protocol):
     """What the metrics source knows."""
 
-    def gone_for(self, metric: str, target: str) -> float | None:
+    def alarm_gone_for(self, metric: str, target: str) -> float | None:
         """Seconds since the metric left its last alarm; None while one is up or it is unknown."""
         ...
 
@@ -22,7 +22,7 @@ class Alarms(Protocol):
 class NoAlarms:
     """Nothing is measured here."""
 
-    def gone_for(self, metric: str, target: str) -> float | None:
+    def alarm_gone_for(self, metric: str, target: str) -> float | None:
         return None
 
 
@@ -38,7 +38,7 @@ class Snapshot:
         return self.units.get(unit)
 
     def alarm_gone_for(self, metric: str, target: str) -> float | None:
-        return self.alarms.gone_for(metric, target)
+        return self.alarms.alarm_gone_for(metric, target)
 
     def silent_for(self) -> float:
         return self.silent

@@ -1,0 +1,351 @@
+"""The composition root: one straight line, each teardown registered as its resource appears.
+
+Knows no signals and no terminal: it can be started in a test. Leaving the block stops the sources
+first, then the facade, the workers, intake (which commits what it has), the store, and last the
+llama-servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import os
+import platform
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.ports import Ports
+from api.serve import Facade, PortTakenError, is_loopback, listen
+from daemon.config.settings import MemorySettings, Settings
+from daemon.engine import Engine, build_engine
+from daemon.escalation.holistic import BurstReview
+from daemon.escalation.measure import NoAlarms
+from daemon.escalation.watch import Watch
+from daemon.events import Batch, Cursor
+from daemon.intake.fold import Folded
+from daemon.intake.intake import Intake
+from daemon.intake.refresh import load_fold
+from daemon.intake.rules import load_rules
+from daemon.live import LiveHub
+from daemon.memory.embed import Embedder, EndpointEmbedder, LexicalEmbedder
+from daemon.memory.none import NoRecall
+from daemon.memory.recall import Memory
+from daemon.runtime import Failure, background, within
+from daemon.sources.base import Receipt
+from daemon.sources.supervise import SourceStatus, SourceSupervisor
+from daemon.store import cursors
+from daemon.store.open import Store, open_store
+from daemon.store.pool import Database
+from daemon.tools.host import host_toolbox
+from daemon.upkeep import maintain
+from daemon.views.events import EventsView
+from daemon.views.facade import StatusPort
+from daemon.views.incidents import IncidentsView
+from daemon.views.memories import MemoriesView, closed_incidents
+from daemon.views.records import MetricsView, RecordsView
+from daemon.views.reviews import ReviewsView
+from daemon.views.status import Parts, StatusView
+from daemon.watching import make_sources
+from tiers.build import build_tiers
+from tiers.runtime.fleet import Fleet
+from tiers.runtime.ownership import holder_of
+from tiers.runtime.states import ServerStatus
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The daemon cannot start. The sentence says what, why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a start reports. Both are called from the event loop and must not block."""
+
+    part: Callable[[str, str], None]
+    server: Callable[[ServerStatus], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """What is running."""
+
+    ports: Ports
+    live: LiveHub
+    failure: Failure
+    url: str
+    engine: Engine
+    store: Store
+    sources: Callable[[], Sequence[SourceStatus]]
+    servers: Callable[[], Sequence[ServerStatus]]
+
+
+@contextlib.asynccontextmanager
+async def start_daemon(
+    settings: Settings, *, state_dir: Path, progress: Progress
+) -> AsyncIterator[Daemon]:
+    """Starts everything and yields when the facade answers. Raises `StartError`, and what the
+    store and the configuration raise."""
+    host = settings.host_name or platform.node()
+    owner = f"{host}:{os.getpid()}:{secrets.token_hex(3)}"
+    started_at = datetime.now(tz=UTC)
+    failure, live = Failure(), LiveHub()
+    rules = load_rules(settings.intake.rules)
+    async with contextlib.AsyncExitStack() as stack:
+        listener = _listen(settings, state_dir)
+        stack.callback(listener.close)
+
+        fleet = Fleet(settings.tiers.by_name(), state_dir)
+        stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
+        servers = asyncio.create_task(fleet.start(progress.server), name="start llama-servers")
+        stack.push_async_callback(_settled, servers)
+
+        store = await stack.enter_async_context(
+            open_store(settings.store, state_dir, attach=False, application_name=f"triaged {host}")
+        )
+        database = store.pool
+        progress.part("store", _store_words(store, state_dir))
+        await stack.enter_async_context(
+            background("maintenance", maintain(store.maintenance), failure=failure)
+        )
+
+        memory = _memory(settings.memory, state_dir, database)
+        if memory is not None:
+            stack.push_async_callback(within, "memory", memory.close, deadline=5)
+            await stack.enter_async_context(
+                background("open memory", memory.open(), failure=failure)
+            )
+
+        mutes_changed = asyncio.Event()
+        incidents = IncidentsView(database=database, memory=memory, on_mutes=mutes_changed.set)
+        metrics = MetricsView(database=database)
+        emit = _Emit()
+        events = EventsView(
+            database=database,
+            emit=emit,
+            host=host,
+            text_limit=settings.sources.http.text_limit,
+        )
+        toolbox = host_toolbox(
+            records=RecordsView(database=database, incidents=incidents, events=events),
+            metrics=metrics,
+            readable=settings.tools.readable,
+            timeout=settings.tools.timeout,
+        )
+        tiers = build_tiers(
+            settings.tiers.by_name(),
+            fleet.endpoint,
+            toolbox=toolbox,
+            loop=settings.tools.loop,
+            facts=lambda: (("host", host),),
+        )
+        stack.push_async_callback(tiers.aclose)
+
+        engine = build_engine(
+            settings=settings,
+            database=database,
+            tiers=tiers,
+            recall=memory or NoRecall(),
+            rules=rules,
+            live=live,
+            owner=owner,
+            on_folded=functools.partial(_say_new, live),
+            mutes_changed=mutes_changed,
+        )
+        emit.intake = engine.intake
+        known = await load_fold(
+            database=database,
+            table=engine.table,
+            fold=engine.fold,
+            max_patterns=settings.intake.max_patterns,
+        )
+        await stack.enter_async_context(background("intake", engine.intake.run(), failure=failure))
+        stack.push_async_callback(within, "intake", engine.intake.drained, deadline=10)
+        progress.part("intake", f"{known} known patterns, {len(rules)} rules")
+
+        progress.part("tiers", "waiting for the llama-servers")
+        await servers
+
+        sources, measuring = make_sources(settings, metric_sink=metrics)
+        watch = Watch(
+            database=database,
+            memory=memory,
+            alarms=measuring or NoAlarms(),
+            live=live,
+            steady_seconds=settings.escalation.steady_seconds,
+        )
+        burst = BurstReview(
+            database=database, review=engine.holistic, threshold=settings.escalation.burst_review
+        )
+        for name, work in (
+            ("refresh", engine.refresh.run()),
+            ("judge", engine.judge.run()),
+            *((f"worker {n}", worker.run()) for n, worker in enumerate(engine.workers)),
+            ("watch", watch.run()),
+            ("burst review", burst.run()),
+        ):
+            await stack.enter_async_context(background(name, work, failure=failure))
+
+        async def load_cursor(name: str) -> Cursor | None:
+            async with database.connection() as connection:
+                position = await cursors.take(connection, source=name, owner=owner)
+            engine.intake.set_generation(name, position.generation)
+            return position.cursor
+
+        supervisor = SourceSupervisor(
+            sources=sources,
+            emit=emit,
+            load_cursor=load_cursor,
+            settings=settings.sources.backoff,
+        )
+        status = StatusView(
+            database=database,
+            parts=Parts(
+                servers=fleet.status,
+                sources=supervisor.status,
+                memory=memory,
+                waiting_batches=lambda: engine.intake.waiting,
+                model_calls=engine.model_calls,
+            ),
+            version=importlib.metadata.version("triaged"),
+            host=host,
+            started_at=started_at,
+        )
+        ports = Ports(
+            events=events,
+            incidents=incidents,
+            status=StatusPort(status=status),
+            live=live,
+            reviews=ReviewsView(review=engine.holistic),
+            memories=MemoriesView(memory=memory),
+            chat=tiers.chat,
+            chat_model=settings.tiers.meta.model,
+        )
+        facade = Facade(app=_app(settings, ports), listener=listener)
+        serving = await stack.enter_async_context(
+            background("facade", facade.serve(), failure=failure)
+        )
+        stack.push_async_callback(_stop_facade, facade, serving)
+        await stack.enter_async_context(
+            background("sources", supervisor.run(), failure=failure, deadline=15)
+        )
+        yield Daemon(
+            ports=ports,
+            live=live,
+            failure=failure,
+            url=_url(settings),
+            engine=engine,
+            store=store,
+            sources=supervisor.status,
+            servers=fleet.status,
+        )
+
+
+class _Emit:
+    """Intake as the facade sees it, which is made before intake is."""
+
+    intake: Intake
+
+    async def __call__(self, batch: Batch) -> Receipt:
+        return await self.intake.emit(batch)
+
+
+def _listen(settings: Settings, state_dir: Path) -> socket.socket:
+    api = settings.api
+    try:
+        return listen(host=api.host, port=api.port)
+    except PortTakenError as error:
+        holder = holder_of(api.port, state_dir=state_dir)
+        by = ""
+        if holder is not None:
+            by = f" by {holder.name}" + (f" (pid {holder.pid})" if holder.pid else "")
+        raise StartError(
+            f"{error}{by}; stop it, or choose another with api.port "
+            "(TRIAGED__API__PORT=8093 triaged run)"
+        ) from error
+    except OSError as error:
+        raise StartError(f"api.host {api.host}: cannot listen there: {error.strerror}") from error
+
+
+def _app(settings: Settings, ports: Ports) -> FastAPI:
+    api = settings.api
+    keys: list[str] = []
+    if api.keys_file is not None:
+        try:
+            text = api.keys_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"api.keys_file {api.keys_file}: cannot be read: {error}") from error
+        keys = [line.strip() for line in text.splitlines() if line.strip()]
+        if not keys:
+            raise StartError(f"api.keys_file {api.keys_file} holds no key; write one a line")
+    return create_app(
+        ports=ports,
+        version=importlib.metadata.version("triaged"),
+        keys=keys,
+        loopback=is_loopback(api.host),
+        body_limit=api.body_limit,
+    )
+
+
+def _memory(settings: MemorySettings, state_dir: Path, database: Database) -> Memory | None:
+    if not settings.enabled:
+        return None
+    embedder: Embedder = LexicalEmbedder()
+    if settings.embedder == "endpoint":
+        if settings.endpoint is None:
+            raise StartError("memory.embedder is 'endpoint': say its URL in memory.endpoint")
+        embedder = EndpointEmbedder(
+            url=settings.endpoint, model=settings.model, timeout=settings.timeout
+        )
+    return Memory(
+        folder=state_dir / "memory",
+        embedder=embedder,
+        timeout=settings.timeout,
+        everything=functools.partial(closed_incidents, database),
+    )
+
+
+def _say_new(live: LiveHub, groups: Sequence[Folded]) -> None:
+    for entry in groups:
+        for state in entry.new:
+            live.publish(
+                kind="event",
+                severity=state.floor,
+                text=f"new pattern {state.unit or 'unknown'}: {state.sample[:160]}",
+            )
+
+
+def _store_words(store: Store, state_dir: Path) -> str:
+    if store.server is None:
+        return f"PostgreSQL {store.postgres_version} at the configured address"
+    return f"own PostgreSQL {store.postgres_version} in {state_dir / 'postgres'}"
+
+
+def _url(settings: Settings) -> str:
+    host = settings.api.host
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{settings.api.port}"
+
+
+async def _settled(task: asyncio.Task[Any]) -> None:
+    """A start that is still under way is given up; its own clean-up runs to the end."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def _stop_facade(facade: Facade, serving: asyncio.Task[Any]) -> None:
+    """Lets open answers end for a few seconds."""
+    facade.stop()
+    await asyncio.wait({serving}, timeout=8)

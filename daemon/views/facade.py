@@ -1,0 +1,25 @@
+"""Status as the facade asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.ports import DaemonStatus, LedgerEntry
+from daemon.views.prometheus import render
+from daemon.views.status import StatusView
+
+
+class StatusPort:
+    """Satisfies `api.ports.Status`."""
+
+    def __init__(self, *, status: StatusView) -> None:
+        self._status = status
+
+    async def status(self) -> DaemonStatus:
+        return await self._status.status()
+
+    async def metrics(self) -> bytes:
+        return render(await self._status.status())
+
+    async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
+        return await self._status.ledger(after=after, limit=limit)

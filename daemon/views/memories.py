@@ -1,0 +1,81 @@
+"""Memory as the facade shows it, and how it is made again from the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from api.ports import BusyError, ConflictError
+from daemon.escalation.states import State
+from daemon.escalation.watch import memory_entry
+from daemon.memory.embed import EmbeddingError
+from daemon.memory.entries import MemoryEntry
+from daemon.memory.index import IndexUnusableError
+from daemon.memory.recall import Memory
+from daemon.store import assessments, incident_queries
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.pool import Database
+
+_PAGE = 200
+
+
+class MemoriesView:
+    """Satisfies `api.ports.Memories`."""
+
+    def __init__(self, *, memory: Memory | None) -> None:
+        self._memory = memory
+
+    async def search(self, *, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        if self._memory is None:
+            raise ConflictError("Memory is switched off (memory.enabled).")
+        return [
+            {
+                "incident_id": past.incident_id,
+                "title": past.title,
+                "cause": past.cause,
+                "outcome": past.outcome,
+                "similarity": past.similarity,
+            }
+            for past in await self._memory.similar(text=text, limit=limit)
+        ]
+
+    async def rebuild(self) -> int:
+        if self._memory is None:
+            raise ConflictError("Memory is switched off (memory.enabled).")
+        try:
+            return await self._memory.rebuild()
+        except (IndexUnusableError, EmbeddingError) as error:
+            raise ConflictError(str(error)) from error
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+
+
+def closed_incidents(database: Database) -> AsyncIterator[MemoryEntry]:
+    """Every closed incident as it is remembered, newest first."""
+    return _closed(database)
+
+
+async def _closed(database: Database) -> AsyncIterator[MemoryEntry]:
+    before: int | None = None
+    while True:
+        async with database.connection() as connection:
+            page = await incident_queries.listing(
+                connection,
+                incident_queries.IncidentFilter(states=[State.CLOSED.value], before=before),
+                limit=_PAGE,
+            )
+            said = await assessments.latest(connection, [incident.id for incident in page])
+            shown = [
+                await incident_queries.patterns_of(connection, incident.id) for incident in page
+            ]
+        for incident, entries in zip(page, shown, strict=True):
+            last = said.get(incident.id)
+            yield memory_entry(
+                incident,
+                entries,
+                cause=last.cause if last is not None else "unknown",
+                outcome=incident.close_reason or "closed",
+            )
+        if len(page) < _PAGE:
+            return
+        before = page[-1].id
