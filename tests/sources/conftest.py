@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -11,8 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.sources.kept import Keeper
+
+MOSQUITTO = "/usr/sbin/mosquitto"
 
 
 @pytest.fixture
@@ -89,3 +94,72 @@ def journal() -> Iterator[Journal]:
         yield made
     finally:
         made.remove()
+
+
+class Mosquitto:
+    """A real broker on a loopback port, with its state on disk."""
+
+    def __init__(self, *, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.extra = ""
+
+    def start(self) -> None:
+        config = self.folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\n"
+            f"persistence true\npersistence_location {self.folder}/\nautosave_interval 1\n"
+            "max_queued_messages 0\nmax_packet_size 268435455\n"
+            f"{self.extra or 'allow_anonymous true'}\n"
+        )
+        self.folder.chmod(0o777)
+        with (self.folder / "mosquitto.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=log
+            )
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                pytest.fail(f"mosquitto: {(self.folder / 'mosquitto.log').read_text()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def publish(
+        self,
+        *payloads: bytes | str,
+        topic: str = "triaged/events/test",
+        qos: int = 1,
+        retain: bool = False,
+    ) -> None:
+        """Publishes with a client of its own, and waits until the broker has everything."""
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        try:
+            for info in [client.publish(topic, p, qos=qos, retain=retain) for p in payloads]:
+                info.wait_for_publish(10)
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    if not Path(MOSQUITTO).exists():
+        missing("mosquitto")
+    broker = Mosquitto(folder=tmp_path)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()

@@ -64,6 +64,7 @@ class Keeper:
         try:
             yield task
         finally:
+            ended = task.done()  # then the test has seen how
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
+                await (asyncio.wait({task}) if ended else task)
