@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 
-from daemon.intake.phrases import fold_lists, mask_phrases
-from daemon.intake.tokens import ANY, KINDS, MARKERS, Found, mask_word
+from daemon.intake.phrases import fold_lists, mask_phrases, users_of
+from daemon.intake.tokens import KINDS, MARKERS, Words, mask_word
 
 LONGEST_TEXT = 4096
 """Characters of a message that take part in masking; what follows is not looked at."""
@@ -23,12 +23,11 @@ MOST_VALUES = 64
 
 _DIGITS = re.compile(r"[0-9]+").sub
 _SHOWN = {ord(MARKERS[kind]): f"<{kind}>" for kind in KINDS}
-_BARE = {ord(MARKERS[kind]): "<*>" for kind in KINDS}
 _WILD = MARKERS["value"]
+_BARE = {ord(MARKERS[kind]): _WILD for kind in KINDS}
 
 # Control characters of the text itself would be taken for markers.
 _CONTROL = dict.fromkeys([*range(0x20), 0x7F], " ")
-_STRAY = re.compile(ANY)
 
 # Private-use characters stand for digits that matter until the line is shown.
 _ZERO, _REFUSED, _BROKEN = "\ue000", "\ue001", "\ue002"
@@ -48,12 +47,26 @@ _NUANCE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# One of these is in every line that `_SUSPECT` matches.
+_HINTS = (
+    "err",
+    "fail",
+    "exit",
+    "http/",
+    "warn",
+    "lost",
+    "rc",
+    "drop",
+    "crit",
+    "corr",
+    "degr",
+    "return",
+)
 # Whether a line whose digits were collapsed may hold such digits: decided on the collapsed line,
 # so that all lines that look alike there are treated alike.
 _SUSPECT = re.compile(
-    rf'HTTP/[0.]+"? (?:status: )?0|(?<![\w.,:+-])0 (?:\w+ )?{_TROUBLE}\b'
-    rf'|(?:\b{_TROUBLE}|\b{_EXIT.replace(chr(92) + " ", " ")}) ?(?:[=:] ?| )"?0',
-    re.IGNORECASE,
+    rf'http/[0.]+"? (?:status: )?0|(?<![\w.,:+-])0 (?:\w+ )?{_TROUBLE}\b'
+    rf'|(?:\b{_TROUBLE}|\b{_EXIT.replace(chr(92) + " ", " ")}) ?(?:[=:] ?| )"?0'
 )
 
 
@@ -65,7 +78,11 @@ def collapse(text: str) -> str:
 
 def digits_matter(collapsed: str) -> bool:
     """Whether a line may hold digits that masking keeps: look at the text, not at its collapse."""
-    return _SUSPECT.search(collapsed) is not None
+    lower = collapsed.lower()
+    for hint in _HINTS:
+        if hint in lower:
+            return _SUSPECT.search(lower) is not None
+    return False
 
 
 def keep_digits(text: str) -> str:
@@ -89,12 +106,12 @@ def keep_digits(text: str) -> str:
 _REFUSALS = frozenset(("401", "403", "407", "429"))
 
 
-def mask_marked(text: str, found: Found | None = None) -> str:
-    """The masked line, values as markers. `text` holds at most `LONGEST_TEXT` characters."""
+def mask_words(text: str, words: Words) -> list[str]:
+    """The words of a line, each masked by itself. `text` holds at most `LONGEST_TEXT` characters;
+    `words` remembers words."""
     if not text.isprintable():
         text = _printable(text)
-    line = " ".join([mask_word(word, found) for word in text.split()])
-    return mask_phrases(line, None)
+    return list(map(words.__getitem__, text.split()))
 
 
 def _printable(text: str) -> str:
@@ -108,8 +125,8 @@ def _printable(text: str) -> str:
 
 def skeleton(marked: str) -> str:
     """What makes a pattern: no kinds of values, lists of values as one. Shown with "<*>"."""
-    bare = _STRAY.sub(_WILD, marked)
-    return fold_lists(bare).translate(_BARE).translate(_KEPT)
+    bare = fold_lists(marked.translate(_BARE)).replace(_WILD, "<*>")
+    return bare if bare.isascii() else bare.translate(_KEPT)
 
 
 def show(marked: str) -> str:
@@ -119,26 +136,26 @@ def show(marked: str) -> str:
 
 def mask(text: str) -> str:
     """The line with typed placeholders."""
-    return show(mask_marked(keep_digits(text[:LONGEST_TEXT])))
+    words = mask_words(keep_digits(text[:LONGEST_TEXT]), Words())
+    return show(mask_phrases(" ".join(words), words))
 
 
 def mask_values(text: str) -> list[tuple[str, str]]:
-    """What masking takes out of a line, as (kind, value) in order; at most `MOST_VALUES`."""
-    values: list[tuple[str, str]] = []
-
-    def found(kind: str, value: str) -> None:
-        values.append((kind, value))
-
+    """What masking takes out of a line, as (kind, value), users first, else in the order of the
+    line; at most `MOST_VALUES`."""
     text = text[:LONGEST_TEXT]
     if not text.isprintable():
         text = _printable(text)
     words = text.split()
-    users: list[tuple[str, str]] = []
-    mask_phrases(" ".join(words), lambda kind, value: users.append((kind, value)))
-    names = {name for _, name in users}
+    values = [("user", name) for name in users_of(" ".join(words))]
+    named = {name for _, name in values}
+
+    def found(kind: str, value: str) -> None:
+        if value not in named:
+            values.append((kind, value))
+
     for word in words:
         mask_word(word, found)
         if len(values) >= MOST_VALUES:
             break
-    plain = [(kind, value) for kind, value in values if value not in names]
-    return (users + plain)[:MOST_VALUES]
+    return values[:MOST_VALUES]

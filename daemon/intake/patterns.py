@@ -21,11 +21,13 @@ from daemon.intake.mask import (
     collapse,
     digits_matter,
     keep_digits,
-    mask_marked,
+    mask_words,
     show,
     skeleton,
 )
 from daemon.intake.merge import MOST_FAMILIES, Merger, Shape, shape_of, spread
+from daemon.intake.phrases import mask_phrases
+from daemon.intake.tokens import Words
 from daemon.intake.units import steady_unit
 from tiers.vocabulary import SourceKind
 
@@ -77,13 +79,15 @@ def fingerprint_of(kind: SourceKind, unit: str, masked: str) -> str:
 class _Context:
     """The patterns of one source kind and unit."""
 
-    __slots__ = ("count", "kind", "lines", "merger", "prefixes", "skeletons", "unit")
+    __slots__ = ("count", "kind", "lines", "masked", "merger", "prefixes", "skeletons", "unit")
 
     def __init__(self, kind: SourceKind, unit: str) -> None:
         self.kind = kind
         self.unit = unit
         self.lines: dict[str, Pattern] = {}
         """By collapsed text; a cache."""
+        self.masked: dict[str, Pattern] = {}
+        """By text whose words are masked; a cache as well."""
         self.skeletons: dict[str, Pattern] = {}
         """By masked text; the aliases."""
         self.merger = Merger()
@@ -116,6 +120,7 @@ class PatternTable:
         self._max_per_unit = max(1, max_patterns // 4)
         self._contexts: dict[tuple[str, SourceKind], _Context] = {}
         self._patterns: dict[str, Pattern] = {}
+        self._words = Words()
         self._cached_lines = 0
         self._cached_characters = 0
         self._skeletons = 0
@@ -250,13 +255,19 @@ class PatternTable:
         for context, key, text in missed:
             kept = key
             if digits_matter(key):
-                self._cache(context, key, _LOOK_CLOSER)
+                self._cache(context.lines, key, _LOOK_CLOSER)
                 kept = collapse(keep_digits(text))
-            marked = mask_marked(kept)
-            masked = skeleton(marked) or EMPTY
-            pattern = context.skeletons.get(masked)
+            words = mask_words(kept, self._words)
+            line = " ".join(words)
+            pattern = context.masked.get(line)
+            if pattern is None:
+                marked = mask_phrases(line, words)
+                masked = skeleton(marked) or EMPTY
+                pattern = context.skeletons.get(masked)
+                if pattern is not None:
+                    self._cache(context.masked, line, pattern)
             if pattern is not None:
-                self._cache(context, kept, pattern)
+                self._cache(context.lines, kept, pattern)
             else:
                 entry = fresh.get((id(context), masked))
                 if entry is None:
@@ -270,7 +281,7 @@ class PatternTable:
             pattern = self._settle(entry)
             for place, kept in entry.places:
                 found[place] = pattern
-                self._cache(entry.context, kept, pattern)
+                self._cache(entry.context.lines, kept, pattern)
         return found  # type: ignore[return-value]  # each None was filled in
 
     def _learn(self, context: _Context, shape: Shape) -> None:
@@ -353,14 +364,15 @@ class PatternTable:
             )
         return True
 
-    def _cache(self, context: _Context, key: str, pattern: Pattern) -> None:
+    def _cache(self, cache: dict[str, Pattern], key: str, pattern: Pattern) -> None:
         if len(key) > _LONGEST_CACHED:
             return
         if self._cached_lines >= _CACHED_LINES or self._cached_characters >= _CACHED_CHARACTERS:
             for other in self._contexts.values():
                 other.lines.clear()
+                other.masked.clear()
             self._cached_lines = self._cached_characters = 0
-        context.lines[key] = pattern
+        cache[key] = pattern
         self._cached_lines += 1
         self._cached_characters += len(key)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from daemon.intake.tokens import ANY, MARKERS, Found
+from daemon.intake.tokens import ANY, MARKERS
 
 _M = MARKERS
 _NUMBER = f"[{_M['num']}{_M['value']}]"
@@ -24,32 +24,58 @@ _TIMES = (
     r"|hours?|hrs?|h|days?)"
 )
 
-_PHRASE = re.compile(
+_DAY_NAMES = "Mon Tue Wed Thu Fri Sat Sun Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+_MONTH_NAMES = (
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec January February March April June July "
+    "August September October November December"
+)
+_CALENDAR = frozenset(
+    name + end for name in f"{_DAY_NAMES} {_MONTH_NAMES}".split() for end in ("", ",")
+)
+
+# One regular expression per thing that a quick look finds: trying all of them at every character
+# of every line is what masking would spend its time on.
+_DATE = re.compile(
     rf"""
-      (?P<date> (?: \b{_DAYS},?\ )? \b{_MONTHS}\ {ANY} (?:[,]?\ (?:{ANY}|{_ZONES}(?!\w)))*+
-              | (?: \b{_DAYS},?\ )? {ANY}[ -]{_MONTHS}(?:[ -]{ANY})++
-                (?:\ (?:{ANY}|{_ZONES}(?!\w)))*+
-              | \b{_DAYS},?\ {ANY} )
-    | (?P<size> {_NUMBER}\ {_SIZES}(?![\w/]) )
-    | (?P<dur> (?:<\ ?)?{_NUMBER}\ {_TIMES}(?![\w/]) | \blifetime\ <?{ANY} )
-    | (?P<user>
-          (?: (?:[Ii]nvalid|[Ii]llegal|[Uu]nknown|for|of)\ user\ (?!name\b|request\b|unknown\b)
-            | \b(?:password|publickey|keyboard-interactive(?:/pam)?|none|gssapi-with-mic|hostbased)
-              \ for\ (?!invalid\ |illegal\ )
-            | ^[Uu]ser\ (?=\S+\ (?:from|logged|not|does|has|is|at|by|on|with|was|failed)\b)
-            | \bopened\ for\ user\ | \bsu(?:\s*:)?\ \(to\ \w+\)\ )
-          (?P<name> (?!from\ )[^\s()]+ )
-        | \bby\ (?P<login> [a-z][\w.-]*+ ) (?=\(uid=) )
+      (?: \b{_DAYS},?\ )? \b{_MONTHS}\ {ANY} (?:[,]?\ (?:{ANY}|{_ZONES}(?!\w)))*+
+    | (?: \b{_DAYS},?\ )? {ANY}\ {_MONTHS}(?:\ {ANY})++ (?:\ {_ZONES}(?!\w))?
+    | \b{_DAYS},?\ {ANY}
+    """,
+    re.VERBOSE,
+)
+_AFTER_VALUE = re.compile(
+    rf"""
+      (?P<size> {_NUMBER}\ {_SIZES}(?![\w/]) )
+    | (?P<dur> {_NUMBER}\ {_TIMES}(?![\w/]) )
     | (?P<letter> {ANY}\[[A-Z]\] )
     | (?P<empty> {ANY}\ \(\) )
-    | (?P<request> "(?:GET|POST|PUT|DELETE|HEAD|OPTIONS|PATCH|CONNECT|PROPFIND|TRACE)\ [^"]*+" )
-    | (?P<quoted> "[^"\s=]++(?:\ [^"\s]++){{1,40}}" )
+    """,
+    re.VERBOSE,
+)
+_LIFETIME = re.compile(rf"\blifetime <?{ANY}")
+_LESS = re.compile(rf"<(?={_M['dur']}|{_M['size']})")
+_USER = re.compile(
+    r"""
+    (?: (?: (?:[Ii]nvalid|[Ii]llegal|[Uu]nknown|for|of)\ user\ (?!name\b|request\b|unknown\b)
+          | \b(?:password|publickey|keyboard-interactive(?:/pam)?|none|gssapi-with-mic|hostbased)
+            \ for\ (?!invalid\ |illegal\ )
+          | ^[Uu]ser\ (?=\S+\ (?:from|logged|not|does|has|is|at|by|on|with|was|failed)\b)
+          | \(to\ (?=[\w.-]+\)\ ) )
+        (?P<name> (?!from\ )[^\s()]+ )
+      | \bby\ (?P<login> [a-z][\w.-]*+ ) (?=\(uid=) )
+    """,
+    re.VERBOSE,
+)
+_QUOTED = re.compile(
+    r"""
+      (?P<request> "(?:GET|POST|PUT|DELETE|HEAD|OPTIONS|PATCH|CONNECT|PROPFIND|TRACE)\ [^"]*+" )
+    | (?P<quoted> "[^"\s=]++(?:\ [^"\s]++){1,40}" )
     """,
     re.VERBOSE,
 )
 
 # White space and punctuation between markers makes a list of them: one value, however long.
-_LIST = re.compile(rf"{ANY}(?:[\s,:;./|+#@&~-]{{1,3}}{ANY})++")
+_LIST = re.compile(rf"({ANY})(?:[\s,:;./|+#@&~-]{{1,3}}{ANY})++")
 _SHOUT = re.compile(r"(?<![^\s(\[])\*{3,}(?![^\s)\]])")
 _TRUTH = re.compile(r"(?<=[=: ])(?:true|false)\b")
 
@@ -57,48 +83,69 @@ MANY_FLAGS = 3
 """From so many true/false on a line is a dump of a state, not an outcome: they are masked."""
 
 
-def mask_phrases(line: str, found: Found | None = None) -> str:
-    """The line with what spans several words masked as well. `found` is told user names only:
-    all else that is masked here was a value already."""
-
-    def mark(match: re.Match[str]) -> str:
-        text = match[0]
-        group = match.lastgroup
-        if group == "user":
-            name = match["name"] or match["login"]
-            if found is not None:
-                found("user", name.strip("\"'`,;:."))
-            return text[: match.start("name" if match["name"] else "login") - match.start()] + (
-                _keep_edges(name)
-            )
-        if group == "date":
-            return _M["time"]
-        if group == "size":
-            return _M["size"]
-        if group == "dur":
-            return f"lifetime {_M['dur']}" if text.startswith("lifetime") else _M["dur"]
-        if group == "letter":
-            return text[0]
-        if group == "empty":
-            return f"{text[0]} ({_M['host']})"
-        if group == "request":
-            return f'{text.split(" ", 1)[0]} {_M["path"]}"'
-        return f'"{_M["value"]}"'
-
-    line = _PHRASE.sub(mark, line)
-    if len(_TRUTH.findall(line)) >= MANY_FLAGS:
-        line = _TRUTH.sub(_M["value"], line)
+def mask_phrases(line: str, words: list[str]) -> str:
+    """The line with what spans several words masked as well. `words` are the line's words."""
+    if not _CALENDAR.isdisjoint(words):
+        line = _DATE.sub(_M["time"], line)
+    line = _AFTER_VALUE.sub(_after_value, line)
+    if "lifetime " in line:
+        line = _LIFETIME.sub(f"lifetime {_M['dur']}", line)
+    if "<" in line:
+        line = _LESS.sub("", line)
+    if may_name_user(line):
+        line = _USER.sub(_user, line)
+    if '"' in line:
+        line = _QUOTED.sub(_quoted, line)
+    if "true" in line or "false" in line:
+        found = len(_TRUTH.findall(line))
+        if found >= MANY_FLAGS:
+            line = _TRUTH.sub(_M["value"], line)
     return line
 
 
-def _keep_edges(name: str) -> str:
-    core = name.strip("\"'`,;:.")
-    if not core:
-        return _M["user"]
-    start = name.index(core)
-    return f"{name[:start]}{_M['user']}{name[start + len(core) :]}"
+def may_name_user(line: str) -> bool:
+    """A quick look for the words that stand before user names."""
+    return (
+        " for " in line or "user " in line or "(uid=" in line or "(to " in line or "User " in line
+    )
+
+
+def users_of(line: str) -> list[str]:
+    """The user names in a line that was not masked; white space is single spaces."""
+    if not may_name_user(line):
+        return []
+    names = [match["name"] or match["login"] for match in _USER.finditer(line)]
+    return [core for name in names if (core := name.strip(_EDGES))]
+
+
+_EDGES = "\"'`,;:."
+
+
+def _after_value(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    if kind == "letter":
+        return match[0][0]
+    if kind == "empty":
+        return f"{match[0][0]} ({_M['host']})"
+    return _M["size"] if kind == "size" else _M["dur"]
+
+
+def _user(match: re.Match[str]) -> str:
+    name = match["name"] or match["login"]
+    core = name.strip(_EDGES)
+    masked = name.replace(core, _M["user"], 1) if core else _M["user"]
+    start = match.start("name" if match["name"] else "login") - match.start()
+    return f"{match[0][:start]}{masked}{match[0][start + len(name) :]}"
+
+
+def _quoted(match: re.Match[str]) -> str:
+    if match.lastgroup == "request":
+        return f'{match[0].split(" ", 1)[0]} {_M["path"]}"'
+    return f'"{_M["value"]}"'
 
 
 def fold_lists(line: str) -> str:
     """Runs of markers become the first of them."""
-    return _LIST.sub(lambda match: match[0][0], _SHOUT.sub(_M["num"], line))
+    if "***" in line:
+        line = _SHOUT.sub(_M["num"], line)
+    return _LIST.sub(r"\1", line)

@@ -28,6 +28,9 @@ ANY = f"[{_CODES}]"
 LONGEST_WORD = 128
 """A longer word is one value: encoded data, a key, a dump."""
 
+_LONGEST_KEPT = 64
+_MOST_KEPT = 40_000
+
 Found = Callable[[str, str], None]
 """Told (kind, value) for each part that was masked."""
 
@@ -118,6 +121,23 @@ def mask_word(word: str, found: Found | None = None) -> str:
     if word == "::":
         return _one("ip", word, found)
     return _parts(word, found)
+
+
+class Words(dict[str, str]):
+    """Remembers how words are masked, so that a word is looked at once: `words[word]`.
+
+    Bounded: longer words are not kept, and everything is forgotten when there are too many.
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, word: str) -> str:
+        masked = mask_word(word)
+        if len(word) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[word] = masked
+        return masked
 
 
 def classify(word: str) -> str:
