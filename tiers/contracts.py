@@ -296,10 +296,12 @@ class ToolFinished:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFinished:
-    """The end of an answer. `reason` is `stop`, `length` or `budget` (the loop's own bound)."""
+    """The end of an answer. `reason` is `stop`, `length` or `budget` (the loop's own bound).
+    `ungrounded` are figures of the answer that neither a tool nor the user said."""
 
     reason: str
     usage: Usage
+    ungrounded: tuple[str, ...] = ()
 
 
 AgentEvent = TextDelta | ThinkingDelta | ToolStarted | ToolFinished | AnswerFinished
