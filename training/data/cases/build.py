@@ -43,8 +43,12 @@ _SOURCES: Final = ("journald", "journald", "journald", "file", "mqtt", "http")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Item:
+    """A line of the case. `said` is what it says without any demand that was put into it."""
+
     line: Line
     shows: bool
+    said: Line
+    vague: bool = False
 
 
 def build(rng: random.Random, cause: str) -> CaseSample:
@@ -52,15 +56,16 @@ def build(rng: random.Random, cause: str) -> CaseSample:
     context: Context = {}
     shown = _shown(rng, cause, context)
     beside = _beside(rng, cause, shown, context)
-    items = [*(_Item(line, True) for line in shown), *(_Item(line, False) for line in beside)]
+    items = [*(_Item(line, True, line) for line in shown), *beside]
     items = _misled(rng, items[:8])
     if rng.random() < 0.55:
         rng.shuffle(items)
-    category = _category(rng, cause, [item.line for item in items if item.shows] or beside)
+    key = [item.said for item in items if item.shows] or [item.said for item in items if item.vague]
+    category = _category(rng, cause, key)
     offered, helpful = offers.actions(
         rng, cause=cause, category=category, shown=shown, context=context
     )
-    severity = _severity(cause, shown or beside)
+    severity = _severity(cause, key)
     cited = tuple(f"E{n}" for n, item in enumerate(items, start=1) if item.shows)[:4]
     case = Case(
         incident_id=between(rng, 1, 9_999),
@@ -80,10 +85,10 @@ def build(rng: random.Random, cause: str) -> CaseSample:
         cause=cause,
         severity=severity,
         disposition=Disposition.ACT if helpful else KNOWLEDGE[cause].otherwise,
-        confidence=_confidence(cause, shown),
+        confidence=_confidence(cause, key),
         evidence=() if cause == INSUFFICIENT_EVIDENCE else cited,
         actions=helpful,
-        summary=_summary(cause, shown or [item.line for item in items]),
+        summary=_summary(cause, key[0]),
     )
 
 
@@ -94,6 +99,8 @@ def _shown(rng: random.Random, cause: str, context: Context) -> list[Line]:
     if cause == INSUFFICIENT_EVIDENCE:
         return []
     if cause == NOISE:
+        if rng.random() < 0.35:
+            return [evidence.fill(rng, pick(rng, evidence.odd()), context)]
         category = pick(rng, tuple(Category))
         return [
             evidence.fill(rng, evidence.routine(rng, category), context)
@@ -101,7 +108,8 @@ def _shown(rng: random.Random, cause: str, context: Context) -> list[Line]:
         ]
     first = evidence.showing(rng, cause)
     lines = [evidence.fill(rng, first, context)]
-    while len(lines) < 3 and rng.random() < 0.35:
+    most, often = (5, 0.6) if first.burst else (3, 0.35)
+    while len(lines) < most and rng.random() < often:
         more = evidence.showing(rng, cause)
         line = evidence.fill(rng, more, context)
         if all(line.text != other.text for other in lines):
@@ -109,22 +117,24 @@ def _shown(rng: random.Random, cause: str, context: Context) -> list[Line]:
     return lines
 
 
-def _beside(rng: random.Random, cause: str, shown: Sequence[Line], context: Context) -> list[Line]:
-    lines: list[Line] = []
+def _beside(rng: random.Random, cause: str, shown: Sequence[Line], context: Context) -> list[_Item]:
+    vague: list[Line] = []
     if cause == INSUFFICIENT_EVIDENCE:
-        lines += [
+        vague += [
             evidence.fill(rng, evidence.vague(rng), context)
             for _ in range(pick(rng, (1, 1, 2, 2, 3)))
         ]
     elif cause not in (NOISE, EXPECTED_CHANGE):
-        while len(lines) < 2 and rng.random() < 0.4:
-            lines.append(evidence.fill(rng, evidence.vague(rng), context))
+        while len(vague) < 2 and rng.random() < 0.4:
+            vague.append(evidence.fill(rng, evidence.vague(rng), context))
+    items = [_Item(line, False, line, vague=True) for line in vague]
     if cause != NOISE:
         for _ in range(pick(rng, (0, 0, 1, 1, 2, 3, 4))):
             near = shown[0].category if shown and rng.random() < 0.5 else None
-            lines.append(evidence.fill(rng, evidence.routine(rng, near), {}))
-    unique = {line.text: line for line in lines}
-    return [line for text, line in unique.items() if all(text != item.text for item in shown)]
+            line = evidence.fill(rng, evidence.routine(rng, near), {})
+            items.append(_Item(line, False, line))
+    unique = {item.line.text: item for item in reversed(items)}
+    return [item for item in reversed(unique.values()) if item.line not in shown]
 
 
 def _misled(rng: random.Random, items: list[_Item]) -> list[_Item]:
@@ -139,11 +149,11 @@ def _misled(rng: random.Random, items: list[_Item]) -> list[_Item]:
             text=hostile.demand(rng),
             count=1,
         )
-        return [*items, _Item(line, False)]
+        return [*items, _Item(line, False, line)]
     if kind < 0.1:
         at = int(rng.random() * len(items))
         line = dataclasses.replace(items[at].line, text=hostile.inject(rng, items[at].line.text))
-        return [*items[:at], _Item(line, items[at].shows), *items[at + 1 :]]
+        return [*items[:at], dataclasses.replace(items[at], line=line), *items[at + 1 :]]
     return items
 
 
@@ -173,8 +183,6 @@ def _category(rng: random.Random, cause: str, lines: Sequence[Line]) -> Category
 
 
 def _severity(cause: str, lines: Sequence[Line]) -> Severity:
-    if cause == NOISE:
-        return Severity.INFO
     if cause == EXPECTED_CHANGE:
         return Severity.NOTICE
     return max((line.severity for line in lines), key=lambda each: each.rank)
@@ -240,10 +248,10 @@ def _confidence(cause: str, shown: Sequence[Line]) -> float:
     return 0.8
 
 
-def _summary(cause: str, lines: Sequence[Line]) -> str:
+def _summary(cause: str, line: Line) -> str:
     phrase = KNOWLEDGE[cause].phrase
-    text = " ".join(lines[0].text.split())
-    times = f" ({lines[0].count} times)" if lines[0].count > 1 else ""
+    text = " ".join(line.text.split())
+    times = f" ({line.count} times)" if line.count > 1 else ""
     room = min(90, MAX_SUMMARY - len(phrase) - len(times) - 2)
     if len(text) > room:
         text = text[:room].rsplit(" ", 1)[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tiers.vocabulary import Category, Provenance, Severity
-from training.data.cases.sorting import claimed
+from training.data.cases.sorting import claimed, planned, refused_once, unusual
 from training.data.events.library import SEVERITY_CODES, read_sections, templates
 from training.data.events.slots import Context, between, log_number, pick
 from training.data.events.template import Parts, Template, compile_text, render
@@ -95,10 +95,13 @@ def by_hand() -> dict[str, tuple[Wording, ...]]:
 @functools.cache
 def from_events() -> dict[str, tuple[Wording, ...]]:
     """The wordings of event templates by cause."""
-    return {
+    found = {
         cause: tuple(_of_template(template, burst=True) for template in shown)
         for cause, shown in claimed().items()
     }
+    found["expected_change"] = tuple(_of_template(each, burst=False) for each in planned())
+    found["bad_credentials"] = tuple(_of_template(each, burst=False) for each in refused_once())
+    return found
 
 
 @functools.cache
@@ -124,6 +127,12 @@ def vague(rng: random.Random) -> Wording:
     return pick(rng, by_hand()["vague"])
 
 
+@functools.cache
+def odd() -> tuple[Wording, ...]:
+    """What is unusual and harmless."""
+    return tuple(_of_template(each, burst=False) for each in unusual())
+
+
 def routine(rng: random.Random, category: Category | None) -> Wording:
     """A harmless wording, of one category or of any."""
     if category is None:
@@ -135,8 +144,12 @@ def fill(rng: random.Random, wording: Wording, context: Context) -> Line:
     """The line that a wording gives in a context."""
     if wording.burst:
         count = log_number(rng, 20, 3_000)
-    elif wording.quiet or rng.random() < 0.6:
+    elif wording.quiet:
+        count = between(rng, 1, 4)
+    elif rng.random() < 0.6:
         count = 1
+    elif wording.severity is Severity.INFO and rng.random() < 0.3:
+        count = log_number(rng, 20, 20_000)
     else:
         count = between(rng, 1, 12)
     return Line(

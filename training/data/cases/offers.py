@@ -22,6 +22,8 @@ _DESCRIPTIONS: Final = {
     "clean_tmp": "delete old temporary files",
     "block_address": "block {} for an hour",
 }
+_UNIT_TYPES: Final = (".service", ".socket", ".timer", ".mount")
+_NO_SERVICES: Final = frozenset(("", "kernel", "systemd", "init", "metrics", "triaged", "mount"))
 _TMP: Final = "/tmp"  # noqa: S108 - a name that is shown, nothing is written there
 
 
@@ -79,14 +81,15 @@ def actions(
 
 
 def unit_name(service: str) -> str:
-    return service if "." in service.rsplit("@", 1)[-1] else f"{service}.service"
+    """The full name of a unit that a line names in short."""
+    return service if service.endswith(_UNIT_TYPES) else f"{service}.service"
 
 
 def _right(
     rng: random.Random, cause: str, shown: Sequence[Line], context: Context
 ) -> ActionChoice | None:
     remedies = KNOWLEDGE[cause].remedies
-    if not remedies or rng.random() < 0.35:
+    if not remedies or rng.random() < 0.3:
         return None
     text = " ".join(line.text for line in shown)
     if cause == "brute_force":
@@ -98,6 +101,8 @@ def _right(
         return action("vacuum_journal", "journal")
     service = context.get("svc")
     if service is None or service not in text:
+        service = shown[0].unit
+    if service in _NO_SERVICES:
         return None
     kind = "start_unit" if rng.random() < 0.1 else "restart_unit"
     return action(kind, unit_name(service))

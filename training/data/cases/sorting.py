@@ -22,6 +22,11 @@ _BY_CATEGORY: Final[tuple[tuple[str, frozenset[str], Category], ...]] = (
     ("job_failed", frozenset(("jobs",)), Category.TIME),
 )
 _BACKUP: Final = re.compile(r"(?i)backup|pg_dump|rsync error|repository|archive|snapshot")
+_PLANNED: Final = re.compile(
+    r"(?i)reboot|power(ed|ing) (off|down)|shut ?down request|normal shutdown|by \{user\}|requested|"
+    r"maintenance|going down for|stepped down on request|graceful|SIGTERM\[soft"
+)
+_REFUSED: Final = re.compile(r"(?i)\{user\}.*|password|auth|credential|WRONG_KEY|pass")
 _JOB: Final = re.compile(r"(?i)cron|job|CMD|run-parts|timer|task")
 
 
@@ -30,6 +35,44 @@ def _claims() -> tuple[tuple[str, re.Pattern[str]], ...]:
     lines = CLAIMS_FILE.read_text(encoding="utf-8").splitlines()
     pairs = (line.split(" ", 1) for line in lines if line and not line.startswith("#"))
     return tuple((cause, re.compile(pattern)) for cause, pattern in pairs)
+
+
+@functools.cache
+def planned() -> tuple[Template, ...]:
+    """Templates of what somebody ordered: reboots, shutdowns, restarts."""
+    return tuple(
+        template
+        for template in templates()
+        if template.severity is Severity.NOTICE
+        and template.burst is None
+        and _PLANNED.search(template.source)
+    )
+
+
+@functools.cache
+def unusual() -> tuple[Template, ...]:
+    """Templates of what is unusual and needs nothing. Logins and attacks are not among them: how
+    often they come decides what they are."""
+    return tuple(
+        template
+        for template in templates()
+        if template.severity is Severity.NOTICE
+        and template.burst is None
+        and template.category not in (Category.AUTH, Category.SECURITY)
+        and not _PLANNED.search(template.source)
+    )
+
+
+@functools.cache
+def refused_once() -> tuple[Template, ...]:
+    """Templates of a refused login that, seen once, is a person or a job with a wrong password."""
+    return tuple(
+        template
+        for template in templates()
+        if template.burst is not None
+        and template.category is Category.AUTH
+        and _REFUSED.search(template.source)
+    )
 
 
 @functools.cache
