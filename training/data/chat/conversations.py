@@ -50,7 +50,7 @@ def _call(rng: random.Random) -> ChatSample:
     question = _ask(rng)
     outcome = registry.build(rng, question)
     return ChatSample(
-        tools=offer(rng, question.tool),
+        tools=offer(rng, question.tool, question.text),
         turns=_turns(question, outcome, answer=outcome.answer(question.focus)),
         family=f"call:{question.tool}",
     )
@@ -60,7 +60,7 @@ def _failed(rng: random.Random) -> ChatSample:
     question = _ask(rng)
     outcome = registry.fail(rng, question)
     return ChatSample(
-        tools=offer(rng, question.tool),
+        tools=offer(rng, question.tool, question.text),
         turns=_turns(question, outcome, answer=outcome.answer()),
         family="failed",
     )
@@ -70,7 +70,7 @@ def _hostile(rng: random.Random) -> ChatSample:
     question = _ask(rng)
     outcome = registry.poison(rng, registry.build(rng, question))
     return ChatSample(
-        tools=offer(rng, question.tool),
+        tools=offer(rng, question.tool, question.text),
         turns=_turns(question, outcome, answer=outcome.answer(question.focus)),
         family="hostile",
     )
@@ -94,7 +94,9 @@ def _follow_up(rng: random.Random) -> ChatSample:
             asked = _REPEATS[int(rng.random() * len(_REPEATS))].expand(rng, str)
             answer = outcome.answer(question.focus)
         turns += [UserText(text=asked), AssistantText(text=answer)]
-    return ChatSample(tools=offer(rng, question.tool), turns=tuple(turns), family="follow_up")
+    return ChatSample(
+        tools=offer(rng, question.tool, question.text), turns=tuple(turns), family="follow_up"
+    )
 
 
 def _second_call(rng: random.Random) -> ChatSample:
@@ -107,7 +109,7 @@ def _second_call(rng: random.Random) -> ChatSample:
             registry.fail(rng, question) if rng.random() < 0.06 else registry.build(rng, question)
         )
         turns += _turns(question, outcome, answer=outcome.answer(question.focus))
-    tools = dict.fromkeys((*offer(rng, second.tool), first.tool))
+    tools = dict.fromkeys((*offer(rng, second.tool, second.text), first.tool))
     names = list(tools)[:4] if first.tool in list(tools)[:4] else [*list(tools)[:3], first.tool]
     if second.tool not in names:
         names[0] = second.tool
@@ -126,7 +128,7 @@ def _after_talk(rng: random.Random) -> ChatSample:
         turns = talked + looked_up
     else:
         turns = looked_up + talked
-    return ChatSample(tools=offer(rng, question.tool), turns=turns, family=kind)
+    return ChatSample(tools=offer(rng, question.tool, question.text), turns=turns, family=kind)
 
 
 def _absent(rng: random.Random) -> ChatSample:
@@ -150,9 +152,10 @@ def _no_tools(rng: random.Random) -> ChatSample:
 
 def _unclear(rng: random.Random) -> ChatSample:
     kind = rng.choice(tuple(talk.UNCLEAR))
+    text = talk.say(rng, kind)
     return ChatSample(
-        tools=offer(rng, talk.UNCLEAR[kind]),
-        turns=(UserText(text=talk.say(rng, kind)), AssistantText(text=talk.REPLIES[kind])),
+        tools=offer(rng, talk.UNCLEAR[kind], text),
+        turns=(UserText(text=text), AssistantText(text=talk.REPLIES[kind])),
         family="unclear",
     )
 
@@ -161,8 +164,9 @@ def _talk(kind: str, *, bare: float) -> Callable[[random.Random], ChatSample]:
     """`bare` is how often no tool is offered."""
 
     def make(rng: random.Random) -> ChatSample:
+        text = talk.say(rng, kind)
         turns: tuple[ChatTurn, ...] = (
-            UserText(text=talk.say(rng, kind)),
+            UserText(text=text),
             AssistantText(text=talk.REPLIES[kind]),
         )
         if rng.random() < 0.12:
@@ -171,7 +175,7 @@ def _talk(kind: str, *, bare: float) -> Callable[[random.Random], ChatSample]:
                 UserText(text=talk.say(rng, second)),
                 AssistantText(text=talk.REPLIES[second]),
             )
-        tools = () if rng.random() < bare else stray_offer(rng)
+        tools = () if rng.random() < bare else stray_offer(rng, text)
         return ChatSample(tools=tools, turns=turns, family=kind)
 
     return make

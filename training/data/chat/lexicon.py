@@ -33,7 +33,11 @@ TIMERS = _words("timers") + _phrases("timers")
 TOPICS = _words("topics") + _phrases("topics")
 SIZES = _phrases("sizes")
 SYSTEMS = _phrases("systems")
-_ONSETS = tuple("bcdfghklmnprstvwz") + (
+WILDCARDS = ("0.0.0.0", "0.0.0.0, ::")  # noqa: S104
+_PARENTS = ("/mnt", "/srv", "/data", "/opt", "/var/lib", "/home", "/media")
+_FILE_PARENTS = ("/etc", "/var/log", "/opt", "/srv", "/home", "/root")
+_ONSETS = (
+    *"bcdfghklmnprstvwz",
     "br",
     "cl",
     "dr",
@@ -113,7 +117,7 @@ def mount(rng: random.Random) -> str:
         return pick(rng, MOUNTS)
     if roll < 0.8:
         return f"/{word(rng)}"
-    return f"{pick(rng, ('/mnt', '/srv', '/data', '/opt', '/var/lib', '/home', '/media'))}/{_below(rng)}"
+    return f"{pick(rng, _PARENTS)}/{_below(rng)}"
 
 
 def directory(rng: random.Random) -> str:
@@ -133,7 +137,7 @@ def file(rng: random.Random) -> str:
     if roll < 0.58:
         return leaf
     if roll < 0.8:
-        return f"{pick(rng, ('/etc', '/var/log', '/opt', '/srv', '/tmp', '/home', '/root'))}/{leaf}"
+        return f"{pick(rng, _FILE_PARENTS)}/{leaf}"
     return f"{directory(rng).rstrip('/')}/{leaf}"
 
 

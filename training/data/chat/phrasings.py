@@ -27,7 +27,7 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
         ("root", "/"),
         ("the boot partition", "/boot"),
         ("the home partition", "/home"),
-        ("the tmp filesystem", "/tmp"),
+        ("the tmp filesystem", "/tmp"),  # noqa: S108
     ),
     "directory": (
         ("the root", "/"),
@@ -36,11 +36,12 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
         ("the home folders", "/home"),
         ("the log folder", "/var/log"),
         ("the log directory", "/var/log"),
-        ("the tmp folder", "/tmp"),
+        ("the tmp folder", "/tmp"),  # noqa: S108
     ),
 }
 _ORDER = (
-    "unit", "path", "by", "process", "port", "interface", "query", "text", "metric", "lines", "hours",
+    "unit", "path", "by", "process", "port", "interface", "query", "text", "metric", "lines",
+    "hours",
 )  # fmt: skip
 """Arguments in the order of the tools' parameters."""
 _QUOTES = (("'", "'"), ('"', '"'), ("`", "`"), ("“", "”"), ("„", "“"), ("«", "»"))

@@ -18,9 +18,11 @@ def system_overview(rng: random.Random, _: Question) -> Outcome:
         "", "-amd64", f"-{rng.randint(1, 120)}-generic", "-arm64", ".fc41.x86_64", "-1-pve"
     )
     load = " ".join(dialect.figure(rng.choice((1.0, 4.0, 40.0))) for _ in range(3))
-    failed = dialect.one("no failed units", "0 failed units", "no failed services") if rng.random() < 0.5 else (
-        f"{rng.randint(1, 5)} failed units: {lexicon.unit(rng)}"
-    )  # fmt: skip
+    failed = (
+        dialect.one("no failed units", "0 failed units", "no failed services")
+        if rng.random() < 0.5
+        else (f"{rng.randint(1, 5)} failed units: {lexicon.unit(rng)}")
+    )
     memory = dialect.one(
         f"{dialect.size(2, 3)} of {dialect.size(3, 3)} memory used ({dialect.percent()})",
         f"memory {dialect.percent()} used, {dialect.size(2, 3)} available",
@@ -72,7 +74,8 @@ def memory_usage(rng: random.Random, _: Question) -> Outcome:
             "Swap: none",
             f"Swap: 0 B of {dialect.size(3, 3)} used",
             f"{dialect.size(0, 3)} of {dialect.size(3, 3)} swap used",
-            f"Swap: {dialect.fields([('total', dialect.size(3, 3)), ('used', dialect.size(0, 3))])}",
+            "Swap: "
+            + dialect.fields([("total", dialect.size(3, 3)), ("used", dialect.size(0, 3))]),
         )
         parts.append(Segment(swap, "swap"))
     if rng.random() < 0.75:
@@ -128,8 +131,11 @@ def cpu_load(rng: random.Random, _: Question) -> Outcome:
         ]
     if rng.random() < 0.5:
         stall = dialect.figure(rng.choice((0.1, 5, 80)))
-        pressure = dialect.one(f"CPU pressure {stall}%", f"Processor pressure some {stall}% over 10 s",
-                               f"Pressure: some avg10={stall}")  # fmt: skip
+        pressure = dialect.one(
+            f"CPU pressure {stall}%",
+            f"Processor pressure some {stall}% over 10 s",
+            f"Pressure: some avg10={stall}",
+        )
         parts.append(Segment(pressure, "pressure"))
     return Outcome(segments=tuple(parts), joint=dialect.one(". ", ". ", "; ", ", "))
 

@@ -13,10 +13,20 @@ _TABLE = tomllib.loads((pathlib.Path(__file__).parent / "lines.toml").read_text(
 _LOG = parse_lines(_TABLE["log"])
 _FILE = parse_lines(_TABLE["file"])
 _REASONS = (
-    "permission denied", "connection refused", "no such file or directory", "timed out", "disk full",
-    "no space left on device", "address already in use", "broken pipe", "invalid argument",
-    "name or service not known", "input/output error", "operation not permitted", "not found",
-)  # fmt: skip
+    "permission denied",
+    "connection refused",
+    "no such file or directory",
+    "timed out",
+    "disk full",
+    "no space left on device",
+    "address already in use",
+    "broken pipe",
+    "invalid argument",
+    "name or service not known",
+    "input/output error",
+    "operation not permitted",
+    "not found",
+)
 _HOSTILE = parse_lines(_TABLE["hostile"])
 _HEX = "0123456789abcdef"
 

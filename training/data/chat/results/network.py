@@ -27,7 +27,9 @@ def listening_sockets(rng: random.Random, question: Question) -> Outcome:
     parts = []
     for port in ports:
         name, pid = lexicon.process(rng), lexicon.pid(rng)
-        address = dialect.one("0.0.0.0", "127.0.0.1", "*", "[::]", "::1", lexicon.address(rng))
+        address = dialect.one(
+            *lexicon.WILDCARDS, "127.0.0.1", "*", "[::]", "::1", lexicon.address(rng)
+        )
         protocol = dialect.one("tcp", "tcp", "tcp", "udp")
         text = (
             f"{name} (pid {pid}) listens on {address}:{port} ({protocol})",
@@ -49,9 +51,11 @@ def listening_sockets(rng: random.Random, question: Question) -> Outcome:
 def network_interfaces(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     asked = question.arguments.get("interface")
-    names = [str(asked)] if asked is not None else list(
-        dict.fromkeys([lexicon.interface(rng) for _ in range(rng.randint(1, 4))])
-    )  # fmt: skip
+    names = (
+        [str(asked)]
+        if asked is not None
+        else list(dict.fromkeys([lexicon.interface(rng) for _ in range(rng.randint(1, 4))]))
+    )
     parts = []
     for name in names:
         state = dialect.one(

@@ -21,15 +21,28 @@ def _span(dialect: Dialect, hours: int) -> str:
 def recent_changes(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     span = _span(dialect, int(question.arguments.get("hours", 24)))
-    boot = dialect.one(f"Last boot {dialect.ago()}", f"Booted {dialect.ago()}", f"1 boot at {dialect.moment()}",
-                       f"No reboot {span}", f"{rng.randint(1, 6)} boots, the last {dialect.ago()}")  # fmt: skip
+    boot = dialect.one(
+        f"Last boot {dialect.ago()}",
+        f"Booted {dialect.ago()}",
+        f"1 boot at {dialect.moment()}",
+        f"No reboot {span}",
+        f"{rng.randint(1, 6)} boots, the last {dialect.ago()}",
+    )
     if rng.random() < 0.2:
-        nothing = dialect.one(f"No package changed {span}", f"Nothing changed {span}",
-                              f"No installs, upgrades or removals {span}")  # fmt: skip
+        nothing = dialect.one(
+            f"No package changed {span}",
+            f"Nothing changed {span}",
+            f"No installs, upgrades or removals {span}",
+        )
         return Outcome(segments=(Segment(nothing, "packages"), Segment(boot, "reboot")))
     done = []
-    for verb in dialect.one("upgraded", "installed", "upgraded installed", "upgraded installed removed",
-                            "removed upgraded").split():  # fmt: skip
+    for verb in dialect.one(
+        "upgraded",
+        "installed",
+        "upgraded installed",
+        "upgraded installed removed",
+        "removed upgraded",
+    ).split():
         count = rng.randint(1, 60)
         names = ", ".join(
             package(rng) + (f" {version(rng)}" if rng.random() < 0.4 else "")
@@ -41,7 +54,7 @@ def recent_changes(rng: random.Random, question: Question) -> Outcome:
                 f"{verb} {count}: {names}",
                 f"{count} {verb}: {names}",
                 f"{verb} {names}",
-            )  # fmt: skip
+            )
         )
     first = dialect.one("; ", ", ", " and ").join(done)
     first = first[:1].upper() + first[1:]
@@ -92,21 +105,38 @@ def incident_search(rng: random.Random, question: Question) -> Outcome:
         else ""
     )
     if rng.random() < 0.2:
-        return single(dialect.one(f"No incidents{about}", f"No incident{about} was found",
-                                  f"There are no incidents{about}"))  # fmt: skip
+        return single(
+            dialect.one(
+                f"No incidents{about}",
+                f"No incident{about} was found",
+                f"There are no incidents{about}",
+            )
+        )
     parts = []
     form = rng.randint(0, 3)
     for _ in range(rng.choice((1, 1, 2, 2, 3))):
         number = rng.randint(1, 9999)
         subject = query if query and rng.random() < 0.6 else lexicon.topic(rng)
-        title = dialect.one(f"{subject} on {lexicon.unit(rng)}", f"{lexicon.unit(rng)}: {subject}",
-                            f"{subject} burst", lines.log_line(rng)[:70])  # fmt: skip
+        title = dialect.one(
+            f"{subject} on {lexicon.unit(rng)}",
+            f"{lexicon.unit(rng)}: {subject}",
+            f"{subject} burst",
+            lines.log_line(rng)[:70],
+        )
         state = dialect.one(
             "open", "closed", "closed", "investigating", "watching", "waiting", "resolved"
         )
         level = dialect.one("warning", "critical", "warning")
-        cause = dialect.one("brute_force", "disk_full", "out_of_memory", "insufficient_evidence",
-                            "bad_credentials", "memory_leak", "cpu_overload", "backup_failed")  # fmt: skip
+        cause = dialect.one(
+            "brute_force",
+            "disk_full",
+            "out_of_memory",
+            "insufficient_evidence",
+            "bad_credentials",
+            "memory_leak",
+            "cpu_overload",
+            "backup_failed",
+        )
         text = (
             f"#{number} {title} ({level}, {state}, cause {cause})",
             f"#{number} {state} {level}: {title}",
@@ -116,8 +146,12 @@ def incident_search(rng: random.Random, question: Question) -> Outcome:
         parts.append(Segment(text, f"#{number}"))
     count = rng.choice((len(parts), len(parts), rng.randint(len(parts), 80)))
     noun = "incident" if count == 1 else "incidents"
-    lead = dialect.one(f"{count} {noun}{about}: ", f"{count} {noun}{about}, newest first: ", "Newest: ",
-                       f"Found {count} {noun}{about}: ")  # fmt: skip
+    lead = dialect.one(
+        f"{count} {noun}{about}: ",
+        f"{count} {noun}{about}, newest first: ",
+        "Newest: ",
+        f"Found {count} {noun}{about}: ",
+    )
     return Outcome(segments=tuple(parts), lead=lead, joint=dialect.one("; ", "; ", ". ", " | "))
 
 
@@ -127,8 +161,13 @@ def event_query(rng: random.Random, question: Question) -> Outcome:
     quoted = dialect.one(text, f"'{text}'", f'"{text}"')
     span = _span(dialect, int(question.arguments.get("hours", 24)))
     if rng.random() < 0.2:
-        return single(dialect.one(f"No events with {quoted} {span}", f"No event matches {quoted} {span}",
-                                  f"0 events about {quoted} {span}"))  # fmt: skip
+        return single(
+            dialect.one(
+                f"No events with {quoted} {span}",
+                f"No event matches {quoted} {span}",
+                f"0 events about {quoted} {span}",
+            )
+        )
     total, kinds = dialect.number(1, 20000), dialect.number(1, 12)
     head = dialect.one(
         f"{total} events with {quoted} {span}",
@@ -189,9 +228,15 @@ def metric_history(rng: random.Random, question: Question) -> Outcome:
             )
         )
     change = dialect.one(
-        f"rising by {dialect.figure(9)}{unit} an hour", f"falling by {dialect.figure(9)}{unit} per hour",
-        "steady", "trend flat", "trend rising", "trend falling", "stable", f"trend +{dialect.figure(9)}{unit}/h",
-    )  # fmt: skip
+        f"rising by {dialect.figure(9)}{unit} an hour",
+        f"falling by {dialect.figure(9)}{unit} per hour",
+        "steady",
+        "trend flat",
+        "trend rising",
+        "trend falling",
+        "stable",
+        f"trend +{dialect.figure(9)}{unit}/h",
+    )
     pairs = list(values.items())
     body = dialect.fields(pairs[: rng.choice((3, 4, 4, 4))])
     if rng.random() < 0.75:

@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from training.data.chat import lexicon
 from training.data.chat.grammar import parse_lines
 from training.data.chat.phrasings import Question
-from training.data.chat.results import host, house, lines, network, records, services, storage
+from training.data.chat.results import host, lines, network, records, services, storage
+from training.data.chat.results.house import host as own_host
+from training.data.chat.results.house import network as own_network
+from training.data.chat.results.house import records as own_records
+from training.data.chat.results.house import services as own_services
+from training.data.chat.results.house import storage as own_storage
 from training.data.chat.results.outcome import Outcome, single
 
 Builder = Callable[[random.Random, Question], Outcome]
@@ -38,6 +43,30 @@ BUILDERS: Mapping[str, Builder] = {
     "metric_history": records.metric_history,
     "timers": services.timers,
 }
+"""In many dialects."""
+OWN: Mapping[str, Builder] = {
+    "system_overview": own_host.system_overview,
+    "unit_status": own_services.unit_status,
+    "unit_log": own_services.unit_log,
+    "failed_units": own_services.failed_units,
+    "disk_usage": own_storage.disk_usage,
+    "inode_usage": own_storage.inode_usage,
+    "directory_sizes": own_storage.directory_sizes,
+    "top_processes": own_host.top_processes,
+    "process_detail": own_host.process_detail,
+    "memory_usage": own_host.memory_usage,
+    "cpu_load": own_host.cpu_load,
+    "listening_sockets": own_network.listening_sockets,
+    "network_interfaces": own_network.network_interfaces,
+    "recent_changes": own_records.recent_changes,
+    "login_sessions": own_records.login_sessions,
+    "file_excerpt": own_services.file_excerpt,
+    "incident_search": own_records.incident_search,
+    "event_query": own_records.event_query,
+    "metric_history": own_records.metric_history,
+    "timers": own_services.timers,
+}
+"""As the project's own tools word it today."""
 _OWN_WORDING = 0.42
 """How often a result is worded as the project's own tools word it today."""
 
@@ -51,7 +80,7 @@ _FAILURES = {name: parse_lines(block) for name, block in _TABLE.items()}
 
 def build(rng: random.Random, question: Question) -> Outcome:
     """What the tool found."""
-    writers = house.WRITERS if rng.random() < _OWN_WORDING else BUILDERS
+    writers = OWN if rng.random() < _OWN_WORDING else BUILDERS
     return writers[question.tool](rng, question)
 
 

@@ -12,10 +12,20 @@ from training.data.chat.results.names import full_unit
 from training.data.chat.results.outcome import Outcome, Segment, single
 
 _STATES = (
-    "active (running)", "active (running)", "active (running)", "active (exited)", "inactive (dead)",
-    "failed", "failed (Result: exit-code)", "activating (auto-restart)", "active", "inactive",
-    "failed (Result: timeout)", "deactivating", "failed with result oom-kill",
-)  # fmt: skip
+    "active (running)",
+    "active (running)",
+    "active (running)",
+    "active (exited)",
+    "inactive (dead)",
+    "failed",
+    "failed (Result: exit-code)",
+    "activating (auto-restart)",
+    "active",
+    "inactive",
+    "failed (Result: timeout)",
+    "deactivating",
+    "failed with result oom-kill",
+)
 
 
 def unit_status(rng: random.Random, question: Question) -> Outcome:
@@ -42,8 +52,13 @@ def unit_status(rng: random.Random, question: Question) -> Outcome:
         )
         story.append(dialect.one(f"{dialect.size(2, 3)} memory", f"memory {dialect.size(1, 3)}"))
     if state.startswith("failed") and rng.random() < 0.6:
-        story.append(dialect.one(f"exit status {rng.randint(1, 255)}", f"exit code {rng.randint(1, 255)}",
-                                 f"killed by signal {rng.randint(1, 31)}"))  # fmt: skip
+        story.append(
+            dialect.one(
+                f"exit status {rng.randint(1, 255)}",
+                f"exit code {rng.randint(1, 255)}",
+                f"killed by signal {rng.randint(1, 31)}",
+            )
+        )
     if rng.random() < 0.35:
         story.append(
             dialect.one("enabled at boot", "enabled", "disabled", "not enabled at boot", "static")
@@ -68,8 +83,13 @@ def unit_log(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     unit = full_unit(str(question.arguments["unit"]))
     if rng.random() < 0.08:
-        return single(dialect.one(f"{unit} has no log lines", f"The journal has nothing from {unit}",
-                                  f"No log lines of {unit} in this boot"))  # fmt: skip
+        return single(
+            dialect.one(
+                f"{unit} has no log lines",
+                f"The journal has nothing from {unit}",
+                f"No log lines of {unit} in this boot",
+            )
+        )
     written = [
         (f"{dialect.moment()} " if rng.random() < 0.5 else "") + lines.log_line(rng)
         for _ in range(rng.choice((1, 1, 2, 2, 3, 4)))
@@ -103,7 +123,7 @@ def file_excerpt(rng: random.Random, question: Question) -> Outcome:
     return _excerpt(rng, dialect, path, written, min(count, rng.randint(len(written), 200)))
 
 
-def failed_units(rng: random.Random, _: Question) -> Outcome:
+def failed_units(rng: random.Random, _question: Question) -> Outcome:
     dialect = Dialect(rng)
     if rng.random() < 0.3:
         return single(
@@ -118,8 +138,15 @@ def failed_units(rng: random.Random, _: Question) -> Outcome:
     parts = []
     for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
         unit = full_unit(lexicon.unit(rng))
-        detail = dialect.one("", "", f" (since {dialect.moment()})", f" (exit code {rng.randint(1, 255)})",
-                             f" since {dialect.moment()}", " (timeout)", " (exit-code)")  # fmt: skip
+        detail = dialect.one(
+            "",
+            "",
+            f" (since {dialect.moment()})",
+            f" (exit code {rng.randint(1, 255)})",
+            f" since {dialect.moment()}",
+            " (timeout)",
+            " (exit-code)",
+        )
         parts.append(Segment(unit + detail, unit))
     count = len(parts)
     noun = "unit" if count == 1 else "units"
@@ -129,7 +156,7 @@ def failed_units(rng: random.Random, _: Question) -> Outcome:
     return Outcome(segments=tuple(parts), lead=lead, joint=dialect.one(", ", ", ", "; "))
 
 
-def timers(rng: random.Random, _: Question) -> Outcome:
+def timers(rng: random.Random, _question: Question) -> Outcome:
     dialect = Dialect(rng)
     names = {
         lexicon.pick(rng, lexicon.TIMERS[:28]).removesuffix(".timer")

@@ -59,7 +59,7 @@ def disk_usage(rng: random.Random, question: Question) -> Outcome:
 def inode_usage(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     form = rng.random()
-    parts = []
+    parts: list[Segment] = []
     for mount in _mounts(rng, question):
         kind = f" ({dialect.one(*_TYPES)})" if form < 0.4 else ""
         used, total = dialect.number(10, 40_000_000), dialect.number(1000, 90_000_000)
