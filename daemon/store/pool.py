@@ -160,7 +160,7 @@ class Database:
         """
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailableError),
-            wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=1),
             stop=tenacity.stop_never if seconds is None else tenacity.stop_after_delay(seconds),
             reraise=True,
         )
