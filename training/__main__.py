@@ -17,8 +17,9 @@ from training.calibrate import calibrate, calibration_lines
 from training.evaluate import measure
 from training.export import commit, export
 from training.judging.figures import markdown
-from training.model import Decoder, Shape
+from training.model import Decoder
 from training.recipes import RECIPES, Recipe
+from training.shape import Shape
 from training.ship import ship
 from training.tokenizer import load_tokenizer
 from training.train import train

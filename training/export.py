@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from training.model import Shape
 from training.recipes import RECIPES, Recipe
+from training.shape import Shape
 from training.tokenizer import CONTROL, END, PAD, USER_DEFINED, load_tokenizer
 
 _TEMPLATES = Path(__file__).with_name("templates")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from training.model import Shape
+from training.shape import Shape
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Puts exported models and their manifest into `tiers/nano/`, where the distribution carries them."""
+"""Puts exported models and their manifest into `tiers/nano/`: the distribution carries them."""
 
 from __future__ import annotations
 

@@ -24,6 +24,10 @@ CONTROL = (PAD, START, END, EVENT, VERDICT)
 USER_DEFINED = (CALL, CALL_END)
 SPECIAL = (*CONTROL, *USER_DEFINED)
 
+# Letters, the punctuation of JSON, and every other mark for itself: "/var" is the same tokens after
+# a space, after a quote and at the start of a line.
+_APART = r"""\p{L}+|["{}\[\]:,]+|[^\s\p{L}\p{N}]|\s"""
+
 
 def train_tokenizer(
     texts: Iterable[str], *, vocabulary: int, spaces_apart: bool, path: Path
@@ -34,7 +38,7 @@ def train_tokenizer(
         splitter = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.Split(Regex(r"\p{L}+|[^\s\p{L}\p{N}]+|\s"), "isolated"),
+                pre_tokenizers.Split(Regex(_APART), "isolated"),
                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
             ]
         )
