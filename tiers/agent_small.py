@@ -77,8 +77,8 @@ async def answer_buffered(
     runner = parts.runner()
     answer = await _ask(parts, talk, offered)
     wanted = _wanted(answer, offered, question) if answer is not None else []
-    if not wanted and offered and parts.retriever.confident(question):
-        wanted = await _insisted(parts, talk, offered[0])
+    if offered and parts.retriever.confident(question):
+        wanted = await _insisted(parts, talk, offered[0], wanted)
     if wanted:
         results: dict[str, ToolTrace] = {}
         async with contextlib.aclosing(run_calls(runner, wanted, results)) as events:
@@ -141,23 +141,35 @@ def _wanted(answer: ChatAnswer, offered: Sequence[ToolSpec], question: str) -> l
     return found
 
 
-async def _insisted(parts: ChatParts, talk: _Talk, spec: ToolSpec) -> list[WantedCall]:
-    """The call that the question is about, though the model made none: with arguments from the
-    question, else by offering this tool alone. A wish to change something is not insisted on."""
-    if _CHANGES.search(talk.question):
+async def _insisted(
+    parts: ChatParts, talk: _Talk, spec: ToolSpec, wanted: list[WantedCall]
+) -> list[WantedCall]:
+    """What is called when the retriever is sure that the question is for `spec`.
+
+    The model's own call of it stays. Instead of another tool, or of none, `spec` is called with
+    arguments from the question, else offered alone. A wish to change something is not insisted
+    on: the model's words are the answer.
+    """
+    if any(call.name == spec.name for call in wanted):
+        return wanted
+    if not wanted and _CHANGES.search(talk.question):
         return []
     arguments = fill(spec, talk.question)
     if arguments is not None:
         return [WantedCall(call_id="call_0", name=spec.name, arguments=arguments)]
+    if wanted:
+        return wanted
     again = await _ask(parts, talk, [spec])
-    wanted = _wanted(again, [spec], talk.question) if again is not None else []
+    called = _wanted(again, [spec], talk.question) if again is not None else []
     required = spec.parameters.get("required", [])
-    return [call for call in wanted if all(name in call.arguments for name in required)]
+    return [call for call in called if all(name in call.arguments for name in required)]
 
 
 def _checked(answer: ChatAnswer | None, runner: ToolRunner, question: str) -> tuple[str, list[str]]:
     """The text that is shown, and the figures for whose sake the model's own was not."""
     text = middle_cut(answer.text.strip(), 4000) if answer is not None else ""
+    if "<tool_call>" in text:  # written where no call was possible
+        text = ""
     summaries = [trace.result.summary for trace in runner.traces]
     found = "\n".join(summaries)
     missing = ungrounded(text, sources_of([*summaries, question]))

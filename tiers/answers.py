@@ -26,6 +26,19 @@ _Words = Annotated[str, BeforeValidator(lambda value: value if value is not None
 _Refs = Annotated[list[str], BeforeValidator(lambda value: value if value is not None else [])]
 
 
+def _confidence(value: object) -> object:
+    """Grammars do not hold numbers to a range: percents are read as such, nonsense as no
+    confidence at all. Not worth another call."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if 0 <= value <= 1:
+        return float(value)
+    return value / 100 if 1 < value <= 100 else 0.0
+
+
+_Confidence = Annotated[float, BeforeValidator(_confidence)]
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -52,7 +65,7 @@ class AssessmentAnswer(_Answer):
     cause: str
     severity: Severity
     disposition: Disposition
-    confidence: Annotated[float, Field(ge=0, le=1)]
+    confidence: _Confidence
     summary: _Words = ""
     evidence: _Refs = Field(default_factory=list)
     actions: _Requests = Field(default_factory=list)
@@ -63,7 +76,7 @@ class PlanAnswer(_Answer):
 
     cause: str
     severity: Severity
-    confidence: Annotated[float, Field(ge=0, le=1)]
+    confidence: _Confidence
     summary: _Words = ""
     evidence: _Refs = Field(default_factory=list)
     steps: _Requests = Field(default_factory=list)

@@ -14,13 +14,15 @@ from typing import Any
 from tiers.contracts import ToolSpec
 
 _PATH = re.compile(r"(?<![\w/])/(?:[\w.@+-]+/?)*")
+_ROOT = re.compile(r"\broot (?:filesystem|partition|disk|volume|fs)\b", re.IGNORECASE)
 _PORT = re.compile(r"\b(?:ports?|tcp|udp|puerto)\W{0,3}(\d{1,5})\b|:(\d{2,5})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\b\d{1,7}\b")
 _PID = re.compile(
     r"\b(?:pid|process|proc|prozess)\W{0,3}(?:id |number |no\.? )?(\d{1,7})\b", re.IGNORECASE
 )
 _LINES = re.compile(
-    r"\b(\d{1,3})\s+(?:\w+\s+){0,2}(?:lines|zeilen|entries|messages)\b", re.IGNORECASE
+    r"-n\s*(\d{1,3})\b|\b(\d{1,3})\s+(?:\w+\s+){0,2}(?:lines|zeilen|entries|messages)\b",
+    re.IGNORECASE,
 )
 _SPAN = re.compile(
     r"\b(\d{1,4}|an|a|one|two|three|few|couple)?\s*(?:of\s+)?"
@@ -142,7 +144,7 @@ def _enum_value(words: list[str], question: str) -> str | None:
 def _path(question: str) -> str | None:
     found = _PATH.search(question)
     if found is None:
-        return None
+        return "/" if _ROOT.search(question) else None
     return found[0].rstrip(".") if found[0] != "/" else "/"
 
 
@@ -156,7 +158,7 @@ def _port(question: str) -> int | None:
 
 def _lines(question: str) -> int | None:
     found = _LINES.search(question)
-    return int(found[1]) if found else None
+    return int(found[1] or found[2]) if found else None
 
 
 def _hours(question: str) -> int | None:
