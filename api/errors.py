@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 _TYPES = {
     400: "invalid_request_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -66,22 +68,37 @@ def tier_error(error: TierError) -> JSONResponse:
     return error_response(status=502, message=str(error), code="bad_answer")
 
 
+def _param(location: Sequence[Any]) -> str | None:
+    """What a validation error is about, as the client wrote it: "messages.0.role". Names in round
+    brackets are ours: they tell the members of a union apart."""
+    inside = [str(part) for part in location[1:] if not str(part).startswith("(")]
+    return ".".join(inside)[:200] or None
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of the app an envelope."""
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-        param = ".".join(where) or None
-        message = f"{param}: {first['msg']}" if param else str(first["msg"])
+        if first["type"] == "json_invalid":
+            why = f"{first['ctx']['error']}, at character {first['loc'][-1]}"
+            message = f"The body is not valid JSON: {why}."
+            return error_response(status=400, message=message, code="json_invalid")
+        param = _param(first["loc"])
+        message = f"{param}: {first['msg']}" if param else f"The body: {first['msg']}"
         return error_response(status=400, message=message, param=param, code=first["type"])
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return error_response(
-            status=error.status_code, message=str(error.detail), headers=error.headers
-        )
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        message = str(error.detail)
+        if error.status_code in (404, 405):
+            path = "".join(
+                c if c.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                for c in request.url.path[:200]
+            )
+            message = f"{message}: {request.method} {path}"
+        return error_response(status=error.status_code, message=message, headers=error.headers)
 
     @app.exception_handler(TierError)
     async def _tier(_: Request, error: TierError) -> JSONResponse:

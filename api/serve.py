@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import ipaddress
+import errno
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.loopback import is_loopback
+from api.protocol import BoundedProtocol
+
+__all__ = ["Facade", "PortTakenError", "is_loopback", "listen"]
+
+_GRACE_SECONDS = 5
+_CANCEL_SECONDS = 5.0
+
 
 class PortTakenError(Exception):
     """Somebody else listens there. The sentence names the port."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(*, host: str, port: int) -> socket.socket:
@@ -35,7 +34,7 @@ def listen(*, host: str, port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as error:
         listener.close()
-        if error.errno == 98:  # EADDRINUSE
+        if error.errno == errno.EADDRINUSE:
             raise PortTakenError(f"port {port} on {host} is in use") from error
         raise
     listener.setblocking(False)
@@ -51,27 +50,41 @@ class _Server(uvicorn.Server):
 
 
 class Facade:
-    """The running server. `serve` returns after `stop`."""
+    """The running server. `serve` returns after `stop`, when every request has ended."""
 
     def __init__(self, *, app: FastAPI, listener: socket.socket) -> None:
         self._listener = listener
+        self._stopping: asyncio.Event = app.state.stopping
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=5,
-                limit_concurrency=2_000,
-                h11_max_incomplete_event_size=64 * 1024,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
 
     async def serve(self) -> None:
-        """Answers until stopped."""
-        await self._server.serve(sockets=[self._listener])
+        """Answers until stopped. Being cancelled stops it in the same order."""
+        running = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.stop()
+            await running
+            raise
+        finally:
+            self._listener.close()
+            # uvicorn cancels what outlives its grace but does not wait for it.
+            if left := set(self._server.server_state.tasks):
+                await asyncio.wait(left, timeout=_CANCEL_SECONDS)
 
     def stop(self) -> None:
-        """Takes no more requests; open streams have five seconds."""
+        """Takes no more requests; live streams end now, answers have five seconds."""
+        self._stopping.set()
         self._server.should_exit = True

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
-from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
+from api.body import JsonRoute
 from api.errors import error_response
+from api.openai.answering import Answering
 from api.openai.completion import activity_line, completion_object, openai_finish_reason
 from api.openai.requests import ChatRequest
 from api.openai.stream import sse
 from api.ports import Ports
+from api.streaming import ClientGoneError, EventStream, while_connected
+from api.text import fit
 from tiers.contracts import (
-    AgentEvent,
     AnswerFinished,
     TextDelta,
     ThinkingDelta,
@@ -29,51 +33,95 @@ MODEL_ID = "triaged"
 
 def openai_router(ports: Ports) -> APIRouter:
     """The routes, with and without the `/v1` prefix."""
-    router = APIRouter(tags=["openai"])
+    router = APIRouter(tags=["openai"], route_class=JsonRoute)
     started = int(time.time())
 
     async def models() -> dict[str, object]:
         """The models that answer here."""
-        entry = {"id": MODEL_ID, "object": "model", "created": started, "owned_by": "triaged"}
-        return {"object": "list", "data": [{**entry, "meta": {"model": ports.chat_model}}]}
+        return {"object": "list", "data": [_model(started, ports.chat_model)]}
 
-    async def chat(request: ChatRequest) -> Response:
+    async def model(model_id: str) -> Response:
+        """One of them."""
+        if model_id != MODEL_ID:
+            return _no_model(model_id)
+        return JSONResponse(_model(started, ports.chat_model))
+
+    async def chat(body: ChatRequest, request: Request) -> Response:
         """An answer of the meta tier, with the host's tools, whole or streamed."""
-        if request.model != MODEL_ID:
-            return error_response(
-                status=404,
-                message=f"There is no model {request.model[:80]!r}; there is {MODEL_ID!r}.",
-                param="model",
-                code="model_not_found",
-            )
-        events = ports.chat.answer(messages=request.plain_messages(), options=request.options())
-        completion_id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
-        if not request.stream:
-            return await _whole(events, completion_id=completion_id, created=created)
-        first = await anext(events)
-        include_usage = request.stream_options is not None and request.stream_options.include_usage
-        body = sse(
-            events,
-            first=first,
-            completion_id=completion_id,
-            created=created,
-            model=MODEL_ID,
-            include_usage=include_usage,
+        if body.model != MODEL_ID:
+            return _no_model(body.model)
+        answering = Answering(
+            ports.chat.answer(messages=body.plain_messages(), options=body.options())
         )
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+        completion_id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
+        streaming = False
+        try:
+            if not body.stream:
+                whole = _whole(answering, completion_id=completion_id, created=created)
+                return await while_connected(request, whole)
+            first = await while_connected(request, answering.next())
+            frames = sse(
+                answering,
+                first=first,
+                completion_id=completion_id,
+                created=created,
+                model=MODEL_ID,
+                include_usage=body.stream_options is not None and body.stream_options.include_usage,
+            )
+            streaming = True
+            return AnswerStream(frames, answering=answering)
+        except ClientGoneError:
+            return Response(status_code=499)  # nobody reads it
+        finally:
+            if not streaming:
+                await answering.close()
 
     for prefix in ("/v1", ""):
         router.add_api_route(f"{prefix}/models", models, methods=["GET"])
+        router.add_api_route(
+            f"{prefix}/models/{{model_id:path}}", model, methods=["GET"], response_model=None
+        )
         router.add_api_route(
             f"{prefix}/chat/completions", chat, methods=["POST"], response_model=None
         )
     return router
 
 
-async def _whole(
-    events: AsyncIterator[AgentEvent], *, completion_id: str, created: int
-) -> Response:
+class AnswerStream(EventStream):
+    """A stream of an answer. The answer is ended even if its frames were never begun: closing a
+    generator that did not start runs none of it."""
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], *, answering: Answering) -> None:
+        super().__init__(frames)
+        self._answering = answering
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._answering.close()
+
+
+def _model(created: int, behind: str) -> dict[str, object]:
+    return {
+        "id": MODEL_ID,
+        "object": "model",
+        "created": created,
+        "owned_by": "triaged",
+        "meta": {"model": behind},
+    }
+
+
+def _no_model(asked: str) -> Response:
+    return error_response(
+        status=404,
+        message=f"There is no model {asked[:80]!r}; there is {MODEL_ID!r}.",
+        param="model",
+        code="model_not_found",
+    )
+
+
+async def _whole(answering: Answering, *, completion_id: str, created: int) -> Response:
     text: list[str] = []
     thinking: list[str] = []
     reason, usage = (
@@ -82,7 +130,7 @@ async def _whole(
             model=MODEL_ID, endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
         ),
     )
-    async for event in events:
+    while (event := await answering.next()) is not None:
         match event:
             case TextDelta(text=part):
                 text.append(part)
@@ -96,8 +144,8 @@ async def _whole(
         completion_id=completion_id,
         created=created,
         model=MODEL_ID,
-        content="".join(text),
-        reasoning="".join(thinking),
+        content=fit("".join(text)),
+        reasoning=fit("".join(thinking)),
         finish_reason=openai_finish_reason(reason),
         usage=usage,
     )

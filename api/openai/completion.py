@@ -52,8 +52,12 @@ def chunk_object(
     delta: Mapping[str, Any] | None,
     finish_reason: str | None = None,
     usage: Usage | None = None,
+    null_usage: bool = False,
 ) -> dict[str, Any]:
-    """A `chat.completion.chunk`; `delta` None makes the last one, with usage and no choices."""
+    """A `chat.completion.chunk`; `delta` None makes the last one, with usage and no choices.
+
+    `null_usage`: the client asked for usage, so every other chunk says that it has none.
+    """
     choices = (
         []
         if delta is None
@@ -68,6 +72,8 @@ def chunk_object(
     }
     if usage is not None:
         chunk["usage"] = usage_object(usage)
+    elif null_usage:
+        chunk["usage"] = None
     return chunk
 
 

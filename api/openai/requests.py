@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from api.text import FitText, fit
+
+_ROLES = {"developer": "system"}
+_CLIENT_TOOLS = ("tool", "function")
+
+
+def _none_is(default: Any) -> BeforeValidator:
+    """Clients send null for what they do not set."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+def _no_limit(value: Any) -> Any:
+    """-1 means "no limit" to clients of llama.cpp."""
+    return None if value == -1 and not isinstance(value, bool) else value
+
+
+_Limit = Annotated[Annotated[int, Field(ge=1, le=2**31 - 1)] | None, BeforeValidator(_no_limit)]
+_Stop = Annotated[FitText, Field(min_length=1, max_length=1_000)]
 
 
 class StreamOptions(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    include_usage: bool = False
+    include_usage: Annotated[bool, _none_is(False)] = False
 
 
 class ChatMessage(BaseModel):
@@ -24,9 +43,9 @@ class ChatMessage(BaseModel):
     def text(self) -> str:
         """The text of the message, parts joined with newlines."""
         if isinstance(self.content, str):
-            return self.content
+            return fit(self.content)
         parts = [part.get("text") for part in self.content or [] if part.get("type") == "text"]
-        return "\n".join(part for part in parts if isinstance(part, str))
+        return fit("\n".join(part for part in parts if isinstance(part, str)))
 
 
 class ChatRequest(BaseModel):
@@ -34,17 +53,23 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    model: str = "triaged"
+    model: Annotated[str, _none_is("triaged")] = "triaged"
     messages: list[ChatMessage] = Field(min_length=1, max_length=2_000)
-    stream: bool = False
+    stream: Annotated[bool, _none_is(False)] = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: _Limit = None
+    max_completion_tokens: _Limit = None
     temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    n: int = Field(1, ge=1, le=1)
+    top_p: float | None = Field(None, ge=0, le=1)
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=16)] | None = None
+    n: Annotated[Literal[1], _none_is(1)] = 1
+
+    @model_validator(mode="after")
+    def _something_to_answer(self) -> ChatRequest:
+        if not any(m["role"] == "user" for m in self.plain_messages()):
+            raise ValueError("messages hold no text of a user to answer")
+        return self
 
     def options(self) -> dict[str, Any]:
         """Sampling parameters that were given, by the names that the endpoint knows."""
@@ -55,14 +80,17 @@ class ChatRequest(BaseModel):
             "seed": self.seed,
             "stop": self.stop,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in given.items() if value not in (None, [])}
 
     def plain_messages(self) -> list[dict[str, Any]]:
-        """Role and text of each message: what the agent reads. Tool messages of the client and
-        roles that only OpenAI has are folded into the ones that every template knows."""
-        roles = {"developer": "system", "function": "tool"}
-        return [
-            {"role": roles.get(message.role, message.role), "content": message.text()}
+        """Role and text of each message: what the agent reads.
+
+        `developer` is OpenAI's name for `system`. Results of tools that the client ran are left
+        out: nobody vouches for them, and the agent asks the host itself.
+        """
+        plain = [
+            {"role": _ROLES.get(message.role, message.role), "content": message.text()}
             for message in self.messages
-            if message.role not in ("tool", "function") and (message.content or message.text())
+            if message.role not in _CLIENT_TOOLS
         ]
+        return [message for message in plain if message["content"]]

@@ -13,6 +13,7 @@ def health_router(ports: Ports) -> APIRouter:
     """`/healthz`, `/readyz`, `/health`, `/metrics`."""
     router = APIRouter(tags=["health"])
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
         """The process is alive and its loop turns."""
@@ -32,6 +33,7 @@ def health_router(ports: Ports) -> APIRouter:
 
     for path in ("/readyz", "/health"):
         router.add_api_route(path, readyz, methods=["GET"], response_model=None)
+        router.add_api_route(path, readyz, methods=["HEAD"], include_in_schema=False)
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import datetime
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
 
-from api.openai.stream import frame
+from api.body import JsonRoute
 from api.operator.alertmanager import AlertmanagerBody
-from api.operator.views import CloseBody, EventBody, EventsBody, MuteBody, as_json
-from api.ports import EventFilter, IncidentFilter, Ports
+from api.operator.views import (
+    CloseBody,
+    EventsBody,
+    Moment,
+    MuteBody,
+    PostedEvents,
+    as_json,
+)
+from api.ports import Accepted, EventFilter, IncidentFilter, LiveItem, NewEvent, Ports
+from api.streaming import ClientGoneError, EventStream, frame, while_connected
+from api.text import FitText
 from tiers.vocabulary import Severity
 
 _OPERATOR = "operator:http"
 _MAX_ID = 2**63 - 1
+_AT_ONCE = 1_000
+_State = Annotated[str, Field(pattern="^[a-z_-]{1,32}$")]
 
 
-def operator_router(ports: Ports) -> APIRouter:
-    """The routes under `/api/v1`."""
-    router = APIRouter(prefix="/api/v1", tags=["operator"])
+def operator_router(ports: Ports, *, stopping: asyncio.Event) -> APIRouter:
+    """The routes under `/api/v1`. The live stream ends when `stopping` is set."""
+    router = APIRouter(prefix="/api/v1", tags=["operator"], route_class=JsonRoute)
+
+    async def _post(events: list[NewEvent]) -> Accepted:
+        """In parts: posting again what was taken is harmless where events have keys."""
+        accepted = 0
+        for start in range(0, len(events), _AT_ONCE):
+            accepted += (await ports.events.post(events[start : start + _AT_ONCE])).accepted
+        return Accepted(accepted=accepted)
 
     @router.post("/events", status_code=202)
-    async def post_events(body: EventsBody | EventBody) -> Response:
+    async def post_events(body: Annotated[PostedEvents, Body()]) -> Response:
         """Takes events. The answer comes after they are durable."""
         posted = body.events if isinstance(body, EventsBody) else [body]
-        accepted = await ports.events.post([event.to_event() for event in posted])
+        accepted = await _post([event.to_event() for event in posted])
         return JSONResponse(as_json(accepted), status_code=202)
 
     @router.post("/webhooks/alertmanager", status_code=202)
     async def alertmanager(body: AlertmanagerBody) -> Response:
         """Takes a webhook of Prometheus' Alertmanager."""
-        accepted = await ports.events.post(body.to_events())
+        accepted = await _post(body.to_events())
         return JSONResponse(as_json(accepted), status_code=202)
 
     @router.get("/events")
     async def events(
-        text: Annotated[str | None, Query(max_length=500)] = None,
-        unit: Annotated[str | None, Query(max_length=256)] = None,
+        text: Annotated[FitText | None, Query(max_length=500)] = None,
+        unit: Annotated[FitText | None, Query(max_length=256)] = None,
         fingerprint: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$")] = None,
-        since: datetime | None = None,
+        since: Moment | None = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     ) -> dict[str, Any]:
         """Stored events, newest first."""
@@ -52,9 +71,9 @@ def operator_router(ports: Ports) -> APIRouter:
 
     @router.get("/incidents")
     async def incidents(
-        state: Annotated[list[str] | None, Query(max_length=10)] = None,
+        state: Annotated[list[_State] | None, Query(max_length=10)] = None,
         min_severity: Severity | None = None,
-        text: Annotated[str | None, Query(max_length=500)] = None,
+        text: Annotated[FitText | None, Query(max_length=500)] = None,
         before_id: Annotated[int | None, Query(ge=1, le=_MAX_ID)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> dict[str, Any]:
@@ -112,13 +131,17 @@ def operator_router(ports: Ports) -> APIRouter:
         return {"entries": as_json(await ports.status.ledger(after=after, limit=limit))}
 
     @router.post("/review")
-    async def review() -> Any:
-        """Runs the holistic review now and returns what it found."""
-        return as_json(await ports.reviews.review_now(by=_OPERATOR))
+    async def review(request: Request) -> Any:
+        """Runs the holistic review now and returns what it found. It ends with its reader."""
+        try:
+            found = await while_connected(request, ports.reviews.review_now(by=_OPERATOR))
+        except ClientGoneError:
+            return Response(status_code=499)  # nobody reads it
+        return as_json(found)
 
     @router.get("/memory")
     async def memory(
-        q: Annotated[str, Query(min_length=1, max_length=500)],
+        q: Annotated[FitText, Query(min_length=1, max_length=500)],
         limit: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> dict[str, Any]:
         """Past incidents that look like a text."""
@@ -130,18 +153,33 @@ def operator_router(ports: Ports) -> APIRouter:
         return {"entries": await ports.memories.rebuild()}
 
     @router.get("/live")
-    async def live() -> StreamingResponse:
-        """What happens, as server-sent events."""
-
-        async def frames() -> AsyncIterator[bytes]:
-            yield b": connected\n\n"
-            async for item in ports.live.follow():
-                yield frame(as_json(item))
-
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(frames(), media_type="text/event-stream", headers=headers)
+    async def live() -> Response:
+        """What happens from now on, as server-sent events."""
+        return EventStream(_live(ports), until=stopping)
 
     return router
+
+
+async def _live(ports: Ports) -> AsyncGenerator[bytes, None]:
+    items = aiter(ports.live.follow())
+    # Asked for first: what happens after the greeting is not missed.
+    following = asyncio.ensure_future(_next(items))
+    try:
+        await asyncio.sleep(0)
+        yield b": connected\n\n"
+        while (item := await following) is not None:
+            yield frame(as_json(item))
+            following = asyncio.ensure_future(_next(items))
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+        closing = getattr(items, "aclose", None)
+        if closing is not None:
+            await closing()
+
+
+async def _next(items: AsyncIterator[LiveItem]) -> LiveItem | None:
+    return await anext(items, None)
 
 
 def _bounded(incident_id: int) -> int:

@@ -1,0 +1,336 @@
+"""A real facade on a free port of loopback, with doubles where the daemon would be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from api.app import create_app
+from api.ports import (
+    Accepted,
+    Accounting,
+    ConflictError,
+    DaemonStatus,
+    EventFilter,
+    EventView,
+    Health,
+    IncidentDetail,
+    IncidentFilter,
+    IncidentView,
+    LedgerEntry,
+    LiveItem,
+    NewEvent,
+    NotFoundError,
+    PartStatus,
+    Ports,
+)
+from api.serve import Facade, listen
+from tiers.contracts import AgentEvent, AnswerFinished, TextDelta, Usage
+from tiers.vocabulary import Category, Severity
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+USAGE = Usage(model="m", endpoint="e", prompt_tokens=7, completion_tokens=3, seconds=0.1)
+Script = Callable[[], AsyncIterator[AgentEvent]]
+
+
+async def said(*texts: str) -> AsyncIterator[AgentEvent]:
+    for text in texts:
+        yield TextDelta(text=text)
+    yield AnswerFinished(reason="stop", usage=USAGE)
+
+
+class ScriptedAgent:
+    """Answers what the test says, and knows whether it was cancelled."""
+
+    def __init__(self) -> None:
+        self.script: Script = lambda: said("Hel", "lo")
+        self.messages: Sequence[Mapping[str, Any]] = ()
+        self.options: Mapping[str, Any] = {}
+        self.running = 0
+        self.ended = asyncio.Event()
+        self.owner: set[asyncio.Task[Any] | None] = set()
+
+    async def answer(
+        self, *, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> AsyncIterator[AgentEvent]:
+        self.messages, self.options = messages, options
+        self.running += 1
+        try:
+            self.owner.add(asyncio.current_task())
+            async for event in self.script():
+                yield event
+                self.owner.add(asyncio.current_task())
+        finally:
+            self.owner.add(asyncio.current_task())
+            self.running -= 1
+            self.ended.set()
+
+
+class FakeEvents:
+    def __init__(self) -> None:
+        self.posted: list[NewEvent] = []
+        self.calls = 0
+        self.error: Exception | None = None
+        self.wanted: EventFilter | None = None
+
+    async def post(self, events: Sequence[NewEvent]) -> Accepted:
+        if self.error is not None:
+            raise self.error
+        self.calls += 1
+        self.posted += events
+        return Accepted(accepted=len(events))
+
+    async def query(self, wanted: EventFilter) -> Sequence[EventView]:
+        self.wanted = wanted
+        return [
+            EventView(
+                id=1,
+                occurred_at=AT,
+                source="http",
+                unit="x",
+                provenance="text",
+                fingerprint="0" * 16,
+                text="half \ud800 a pair",
+            )
+        ]
+
+
+def incident(number: int) -> IncidentView:
+    return IncidentView(
+        id=number,
+        state="open",
+        severity=Severity.WARNING,
+        category=Category.STORAGE,
+        title="disk",
+        unit="",
+        opened_at=AT,
+        updated_at=AT,
+        last_event_at=AT,
+        closed_at=None,
+        close_reason=None,
+        reopened=0,
+        event_count=1,
+        assessed=False,
+        cause=None,
+        parent_id=None,
+    )
+
+
+class FakeIncidents:
+    def __init__(self) -> None:
+        self.wanted: IncidentFilter | None = None
+        self.asked: list[tuple[Any, ...]] = []
+
+    async def find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:
+        self.wanted = wanted
+        return [incident(1)]
+
+    async def show(self, incident_id: int) -> IncidentDetail:
+        if incident_id != 1:
+            raise NotFoundError(f"there is no incident {incident_id}")
+        return IncidentDetail(
+            incident=incident(1),
+            evidence=(),
+            verdicts=(),
+            assessments=(),
+            timeline=(),
+            leading=(("ip", "192.0.2.1", 3),),
+            children=(),
+        )
+
+    async def close(self, incident_id: int, *, by: str, reason: str) -> IncidentView:
+        self.asked.append(("close", incident_id, by, reason))
+        if incident_id != 1:
+            raise ConflictError(f"incident {incident_id} is closed already")
+        return incident(1)
+
+    async def mute(
+        self,
+        incident_id: int,
+        *,
+        by: str,
+        reason: str,
+        hours: float | None,
+        max_per_hour: int | None,
+    ) -> IncidentView:
+        self.asked.append(("mute", incident_id, by, reason, hours, max_per_hour))
+        return incident(1)
+
+
+class FakeStatus:
+    def __init__(self) -> None:
+        self.ready = True
+        self.error: Exception | None = None
+
+    async def status(self) -> DaemonStatus:
+        if self.error is not None:
+            raise self.error
+        part = PartStatus(
+            name="store",
+            health=Health.OK if self.ready else Health.DOWN,
+            detail="",
+            since=AT,
+            required=True,
+            facts={"rate": float("nan")},
+        )
+        return DaemonStatus(
+            version="1",
+            host="h",
+            started_at=AT,
+            ready=self.ready,
+            parts=[part],
+            tiers=[],
+            accounting=Accounting(received=1, stored=1, folded=0, dropped=0, drops={}),
+            patterns=0,
+            to_judge=0,
+            incidents_by_state={},
+            model_calls={},
+        )
+
+    async def metrics(self) -> bytes:
+        return b"# HELP x_seconds y\n# TYPE x_seconds gauge\nx_seconds 1.0\n"
+
+    async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
+        return [
+            LedgerEntry(
+                seq=after + 1, at=AT, kind="k", actor="a", incident_id=None, body={}, hash="00"
+            )
+        ]
+
+
+class FakeLive:
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[LiveItem] = asyncio.Queue()
+        self.followers = 0
+
+    async def follow(self) -> AsyncIterator[LiveItem]:
+        self.followers += 1
+        try:
+            while True:
+                yield await self.queue.get()
+        finally:
+            self.followers -= 1
+
+
+class FakeReviews:
+    def __init__(self) -> None:
+        self.block = False
+        self.cancelled = False
+
+    async def review_now(self, *, by: str) -> Mapping[str, Any]:
+        try:
+            if self.block:
+                await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return {"summary": "quiet", "by": by}
+
+
+class FakeMemories:
+    async def search(self, *, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        return [{"incident_id": 1, "title": text, "similarity": 0.5}][:limit]
+
+    async def rebuild(self) -> int:
+        return 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A running facade and the doubles behind it."""
+
+    url: str
+    port: int
+    agent: ScriptedAgent
+    events: FakeEvents
+    incidents: FakeIncidents
+    status: FakeStatus
+    live: FakeLive
+    reviews: FakeReviews
+    facade: Facade | None
+    app: Any
+
+
+def assembled(
+    *, keys: Sequence[str] = (), body_limit: int = 1_000_000, loopback: bool = True
+) -> Served:
+    """The app alone, for what needs no socket."""
+    agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
+    status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
+    ports = Ports(
+        events=events,
+        incidents=incidents,
+        status=status,
+        live=live,
+        reviews=reviews,
+        memories=FakeMemories(),
+        chat=agent,
+        chat_model="nano",
+    )
+    app = create_app(ports=ports, version="1", keys=keys, loopback=loopback, body_limit=body_limit)
+    return Served(
+        url="http://localhost",
+        port=0,
+        agent=agent,
+        events=events,
+        incidents=incidents,
+        status=status,
+        live=live,
+        reviews=reviews,
+        facade=None,
+        app=app,
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    *, keys: Sequence[str] = (), body_limit: int = 1_000_000, loopback: bool = True
+) -> AsyncIterator[Served]:
+    """Serves until the end of the block, then stops in order."""
+    parts = assembled(keys=keys, body_limit=body_limit, loopback=loopback)
+    listener = listen(host="127.0.0.1", port=0)
+    port = int(listener.getsockname()[1])
+    facade = Facade(app=parts.app, listener=listener)
+    task = asyncio.create_task(facade.serve())
+    try:
+        yield dataclasses.replace(parts, url=f"http://127.0.0.1:{port}", port=port, facade=facade)
+    finally:
+        facade.stop()
+        await asyncio.wait_for(task, 15)
+
+
+def in_process(app: Any) -> httpx.AsyncClient:
+    """A client that calls the app without a socket. Whole answers only: it buffers streams."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=10)
+
+
+async def raw(port: int, request: bytes, *, seconds: float = 5.0) -> bytes:
+    """Whatever comes back for these bytes until the peer closes, or for `seconds`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    got = b""
+    try:
+        writer.write(request)
+        await writer.drain()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(seconds):
+                while part := await reader.read(65_536):
+                    got += part
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    return got
+
+
+async def eventually(condition: Callable[[], bool], *, seconds: float = 3.0) -> None:
+    """Waits until `condition` holds; fails after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - there is no event for what is awaited
+            await asyncio.sleep(0.01)
