@@ -1,0 +1,206 @@
+"""Looks for what keeps an installation from working, and says how to mend it.
+
+Looks only: nothing is started, stopped or changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from api.serve import is_loopback
+from daemon.config.settings import Settings
+from daemon.intake.rules import RuleError, load_rules
+from daemon.watching import has_journal
+from tiers.runtime.binary import find_binary
+from tiers.runtime.errors import MisconfiguredError
+from tiers.runtime.ownership import holder_of, port_is_free
+
+_LEAST_DISK = 2 * 1024**3
+_LEAST_MEMORY = 1024**3
+_FREE_SHARE = 0.10
+
+
+class Level(enum.StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was looked at, how it is, and what to do."""
+
+    what: str
+    level: Level
+    words: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"what": self.what, "level": self.level.value, "words": self.words}
+
+
+async def examine(settings: Settings, *, state_dir: Path) -> list[Finding]:
+    """Every finding, in the order in which a start needs things."""
+    looks: list[Callable[[], list[Finding]]] = [
+        lambda: _state(state_dir),
+        lambda: _ports(settings, state_dir),
+        lambda: _binary(),
+        lambda: _models(settings),
+        lambda: _memory(),
+        lambda: _sources(settings),
+        lambda: _rules(settings),
+        lambda: _access(settings),
+    ]
+    findings: list[Finding] = []
+    for look in looks:
+        findings += look()
+    return findings
+
+
+def _state(folder: Path) -> list[Finding]:
+    here = folder
+    while not here.exists():
+        here = here.parent
+    if not os.access(here, os.W_OK):
+        return [_problem("state", f"{here} is not writable: choose --state-dir or another user")]
+    if os.geteuid() == 0 and folder.is_relative_to("/root"):
+        return [
+            _problem(
+                "state",
+                f"{folder} is below /root, where PostgreSQL's user cannot go: use /var/lib/triaged",
+            )
+        ]
+    usage = shutil.disk_usage(here)
+    if usage.free < _LEAST_DISK or usage.free < usage.total * _FREE_SHARE:
+        return [_warning("state", f"{here} has {usage.free // 2**20} MiB free: make room")]
+    return [_ok("state", f"{folder}, {usage.free // 2**30} GiB free")]
+
+
+def _ports(settings: Settings, state_dir: Path) -> list[Finding]:
+    wanted = [("api.port", settings.api.host, settings.api.port)]
+    wanted += [
+        (f"tiers.{name.value}.port", each.host, each.port)
+        for name, each in settings.tiers.by_name().items()
+        if each.own_server and each.port
+    ]
+    findings = []
+    seen: dict[int, str] = {}
+    for setting, host, port in wanted:
+        if port in seen:
+            findings.append(_problem("ports", f"{setting} and {seen[port]} are both {port}"))
+        seen[port] = setting
+        if port_is_free(host, port):
+            continue
+        holder = holder_of(port, state_dir=state_dir)
+        name = holder.name if holder is not None else "somebody"
+        pid = f" (pid {holder.pid})" if holder is not None and holder.pid else ""
+        findings.append(
+            _warning(
+                "ports",
+                f"{port} ({setting}) is in use by {name}{pid}: a running triaged? Else choose another",
+            )
+        )
+    return findings or [_ok("ports", ", ".join(str(port) for _, _, port in wanted) + " are free")]
+
+
+def _binary() -> list[Finding]:
+    try:
+        binary = find_binary(os.environ)
+    except MisconfiguredError as error:
+        return [_problem("llama-server", str(error))]
+    return [_ok("llama-server", str(binary.path) if binary.path else "from the wheel")]
+
+
+def _models(settings: Settings) -> list[Finding]:
+    findings = []
+    for name, each in settings.tiers.by_name().items():
+        if not each.own_server or each.bundled:
+            continue
+        path = Path(each.model).expanduser()
+        if not path.is_file():
+            findings.append(_problem("models", f"tiers.{name.value}.model: no file {path}"))
+    bundled = [n.value for n, each in settings.tiers.by_name().items() if each.bundled]
+    if bundled:
+        findings.append(
+            _note(
+                "models",
+                f"{', '.join(bundled)} use the small bundled models: fine for a first look, "
+                "point them at larger ones for real use",
+            )
+        )
+    return findings or [_ok("models", "all model files are there")]
+
+
+def _memory() -> list[Finding]:
+    available = psutil.virtual_memory().available
+    words = f"{available // 2**20} MiB of memory available"
+    return [_warning("memory", words) if available < _LEAST_MEMORY else _ok("memory", words)]
+
+
+def _sources(settings: Settings) -> list[Finding]:
+    findings = []
+    if has_journal(settings.sources):
+        if os.geteuid() != 0 and not os.access("/var/log/journal", os.R_OK):
+            findings.append(
+                _warning("journal", "only your own messages can be read: join systemd-journal")
+            )
+        else:
+            findings.append(_ok("journal", "can be read"))
+    else:
+        findings.append(_note("journal", "there is none: log files are watched instead"))
+    if not Path("/run/systemd/system").exists():
+        findings.append(_note("systemd", "does not run here: units are not watched"))
+    for name, group in settings.sources.files.items():
+        findings += [
+            _problem("files", f"sources.files.{name}: cannot read {pattern}")
+            for pattern in group.paths
+            if "*" not in pattern and not os.access(pattern, os.R_OK)
+        ]
+    return findings
+
+
+def _rules(settings: Settings) -> list[Finding]:
+    try:
+        rules = load_rules(settings.intake.rules)
+    except RuleError as error:
+        return [_problem("rules", str(error))]
+    if problems := rules.check_samples():
+        return [_problem("rules", problem) for problem in problems]
+    return [_ok("rules", f"{len(rules)} rules, every sample as it says")]
+
+
+def _access(settings: Settings) -> list[Finding]:
+    api = settings.api
+    if is_loopback(api.host):
+        return [_ok("access", "the facade listens on loopback only")]
+    if api.keys_file is None:
+        return [_problem("access", f"api.host {api.host} is open to others: set api.keys_file")]
+    mode = api.keys_file.stat().st_mode if api.keys_file.exists() else 0
+    if not mode:
+        return [_problem("access", f"api.keys_file {api.keys_file} does not exist")]
+    if mode & 0o077:
+        return [_warning("access", f"{api.keys_file} can be read by others: chmod 600")]
+    return [_ok("access", f"{api.host} with keys")]
+
+
+def _ok(what: str, words: str) -> Finding:
+    return Finding(what=what, level=Level.OK, words=words)
+
+
+def _note(what: str, words: str) -> Finding:
+    return Finding(what=what, level=Level.NOTE, words=words)
+
+
+def _warning(what: str, words: str) -> Finding:
+    return Finding(what=what, level=Level.WARNING, words=words)
+
+
+def _problem(what: str, words: str) -> Finding:
+    return Finding(what=what, level=Level.PROBLEM, words=words)
