@@ -1,5 +1,5 @@
-"""Host events with labels: templates by family, a compositional layer, decoration, hostile text.
+"""Host events with labels: templates by family, a grammar, measures, decoration, hostile text.
 
-Read in this order: lexicon, slots, template, families/*.txt, library, compose, decorate, hostile,
-generate. `python -m training.data.events --preview 40` shows some.
+Read in this order: lexicon, slots, template, families/*.txt, library, compose, measures,
+decorate, hostile, generate. `python -m training.data.events --preview 40` shows some.
 """

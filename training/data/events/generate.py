@@ -14,6 +14,7 @@ from tiers.vocabulary import Category, Severity
 from training.data.events import decorate, hostile
 from training.data.events.compose import compose
 from training.data.events.library import templates
+from training.data.events.measures import measure, measured
 from training.data.events.slots import Context, between, invented, log_number, pick
 from training.data.events.template import Template, compile_text, render
 from training.data.samples import DecisionSample
@@ -26,8 +27,13 @@ SEVERITY_SHARES: Final = {
 }
 _RARE_WHEN_CRITICAL: Final = {Category.PACKAGE: 0.3, Category.TIME: 0.3, Category.APPLICATION: 0.6}
 _COMPOSED: Final = 0.33
-_HOSTILE: Final = 0.045
+_MEASURED: Final = 0.06
+_ENOUGH: Final = 25
+"""A pool of fewer templates is drawn from less, so that none is learned by heart."""
+
+_HOSTILE: Final = 0.052
 _BARE_HOSTILE: Final = 0.006
+_METERS: Final = ("metrics", "check", "monitor", "telegraf", "node_exporter", "")
 _MANY: Final = 15
 """From this many in ten minutes on a line that has a burst severity has it."""
 
@@ -118,7 +124,14 @@ def draw(rng: random.Random, severity: Severity, category: Category) -> Decision
     """One sample of this severity and category."""
     context: Context = {}
     pool = _pools().get((severity, category), ())
-    if not pool or rng.random() < _COMPOSED:
+    kind = rng.random()
+    if kind < _MEASURED and measured(severity, category):
+        text = measure(rng, severity, category, context)
+        unit = context.get("name") or pick(rng, _METERS)
+        family = "measures"
+        count, span = _plain_count(rng, severity)
+        wrapped = 0.25
+    elif kind < _MEASURED + max(_COMPOSED, 1.0 - len(pool) / _ENOUGH):
         text = compose(rng, severity, category, context)
         unit = context.get("name") or invented(rng)
         if rng.random() < 0.12:

@@ -140,7 +140,7 @@ def _fresh(make: Callable[[random.Random], str]) -> Slot:
 
 
 def _given(name: str) -> Slot:
-    """What the compositional layer has put into the context."""
+    """What the grammar or a measure has put into the context."""
     return lambda _rng, context: context[name]
 
 
@@ -265,6 +265,14 @@ SLOTS: Final[dict[str, Slot]] = {
     "verb": _given("verb"),
     "ving": _given("ving"),
     "ved": _given("ved"),
+    # figures of measures
+    "used": _given("used"),
+    "limit": _given("limit"),
+    "pct": _given("pct"),
+    "value": _given("value"),
+    "total": _given("total"),
+    "ok": _given("ok"),
+    "bad": _given("bad"),
     # words
     "host2": _fresh(_host),
     "user2": _fresh(_person),
