@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tiers.contracts import ToolSpec
 from tiers.routing_words import Reader, load_reader
 
-OFFER_FLOOR = 0.0
+OFFER_FLOOR = -1.0
 """A best score below this means that no tool fits: log-odds against none of them."""
 CONFIDENT_SCORE = 3.0
 """From here on, with `_CONFIDENT_LEAD` over the second, the first tool is what is meant."""

@@ -4,6 +4,7 @@ not about this host. Data in routing.toml."""
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import itertools
 import pathlib
 import re
@@ -137,7 +138,8 @@ class Spelling:
         shared: Counter[str] = Counter()
         for gram in _trigrams(word):
             shared.update(self._grams.get(gram, ()))
-        for candidate, _ in shared.most_common(8):
+        # By name where they share as many: the order of sets differs from process to process.
+        for candidate, _ in heapq.nsmallest(8, shared.items(), key=lambda e: (-e[1], e[0])):
             if candidate[0] == word[0] and _slipped(word, candidate):
                 return candidate
         return None

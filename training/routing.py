@@ -45,7 +45,8 @@ def questions(rng: random.Random, per_tool: int) -> list[tuple[str, int]]:
         for kind, tool in talk.UNCLEAR.items()
         for _ in range(per_tool // 8)
     ]
-    kinds, weights = zip(*_NO_TOOL, strict=True)
+    kinds = [kind for kind, _ in _NO_TOOL]
+    weights = [weight for _, weight in _NO_TOOL]
     found += [(talk.say(rng, rng.choices(kinds, weights)[0]), 0) for _ in range(4 * per_tool)]
     return found
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import os
 import pathlib
 import random
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -46,6 +49,27 @@ def test_one_seed_makes_the_same_conversations() -> None:
     first = list(generate(random.Random(3), 200))
     assert first == list(generate(random.Random(3), 200))
     assert first != list(generate(random.Random(4), 200))
+
+
+def test_another_process_makes_the_same_conversations() -> None:
+    code = (
+        "import hashlib, random\n"
+        "from training.data.chat.conversations import generate\n"
+        "text = repr(list(generate(random.Random(5), 400)))\n"
+        "print(hashlib.sha256(text.encode()).hexdigest())\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
 
 
 def test_shares_add_up_and_every_family_comes() -> None:

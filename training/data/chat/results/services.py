@@ -158,13 +158,13 @@ def failed_units(rng: random.Random, _question: Question) -> Outcome:
 
 def timers(rng: random.Random, _question: Question) -> Outcome:
     dialect = Dialect(rng)
-    names = {
+    names = [
         lexicon.pick(rng, lexicon.TIMERS[:28]).removesuffix(".timer")
         for _ in range(rng.randint(1, 4))
-    }
+    ]
     parts = []
     form = rng.randint(0, 3)
-    for name in sorted(names, key=lambda _: rng.random()):
+    for name in dict.fromkeys(names):
         timer = f"{name}.timer"
         when = f"in {dialect.duration()}" if rng.random() < 0.4 else dialect.moment()
         last = dialect.ago() if rng.random() < 0.85 else "never"

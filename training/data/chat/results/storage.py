@@ -17,8 +17,8 @@ def _mounts(rng: random.Random, question: Question) -> list[str]:
     asked = question.arguments.get("path")
     if asked is not None:
         return [str(asked)]
-    others = {lexicon.mount(rng) for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)))} - {"/"}
-    return ["/", *sorted(others, key=lambda _: rng.random())]
+    others = [lexicon.mount(rng) for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)))]
+    return list(dict.fromkeys(("/", *others)))
 
 
 def _listed(rng: random.Random, dialect: Dialect, what: str, parts: list[Segment]) -> Outcome:
@@ -84,13 +84,13 @@ def directory_sizes(rng: random.Random, question: Question) -> Outcome:
     dialect = Dialect(rng)
     base = str(question.arguments["path"])
     stem = base.rstrip("/")
-    names = {
+    names = [
         lexicon.pick(rng, ("log", "lib", "cache", "www", "docker", "backup", lexicon.name(rng)))
         for _ in range(rng.randint(1, 5))
-    }
+    ]
     full = rng.random() < 0.6
     parts = []
-    for name in sorted(names, key=lambda _: rng.random()):
+    for name in dict.fromkeys(names):
         path = f"{stem}/{name}" if full else name
         size = dialect.size(1, 4)
         text = dialect.one(f"{path} {size}", f"{path} {size}", f"{size} {path}", f"{path}: {size}")

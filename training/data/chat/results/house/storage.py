@@ -16,8 +16,8 @@ def _mounts(rng: random.Random, question: Question) -> list[str]:
     asked = question.arguments.get("path")
     if asked is not None:
         return [str(asked)]
-    others = {lexicon.mount(rng) for _ in range(many(rng, 7) - 1)} - {"/"}
-    return ["/", *sorted(others, key=lambda _: rng.random())]
+    others = [lexicon.mount(rng) for _ in range(many(rng, 7) - 1)]
+    return list(dict.fromkeys(("/", *others)))
 
 
 def disk_usage(rng: random.Random, question: Question) -> Outcome:
