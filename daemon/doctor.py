@@ -104,7 +104,7 @@ def _ports(settings: Settings, state_dir: Path) -> list[Finding]:
         findings.append(
             _warning(
                 "ports",
-                f"{port} ({setting}) is in use by {name}{pid}: a running triaged? Else choose another",
+                f"{port} ({setting}) is in use by {name}{pid}; unless that is triaged, change it",
             )
         )
     return findings or [_ok("ports", ", ".join(str(port) for _, _, port in wanted) + " are free")]

@@ -67,7 +67,7 @@ class Attacher:
                 title=(
                     "Storm: more incidents a minute than are opened one by one"
                     if storm
-                    else title_of(unit=row.unit, text=row.sample)
+                    else title_of(unit=row.unit, text=row.sample, rule=row.rule)
                 ),
                 unit=row.unit,
                 correlation=STORM_KEY if storm else key,
@@ -156,6 +156,7 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> Non
     state = State(incident.state)
     if state not in (State.WATCHING, State.ATTENTION):
         return
+    title = title_of(unit=row.unit, text=row.sample, rule=row.rule)
     await transitions.apply(
         work,
         [
@@ -166,7 +167,7 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> Non
                 to_state=states.after(state, Happening.WORSENED).value,
                 happening=Happening.WORSENED.value,
                 actor="daemon",
-                reason=f"now {incident.severity.value}: {title_of(unit=row.unit, text=row.sample)}",
+                reason=f"now {incident.severity.value}: {title}",
                 attempts=0,
             )
         ],

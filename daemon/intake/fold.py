@@ -28,7 +28,10 @@ KEEP_ESCALATED = 5
 """So many a minute are kept of a pattern that belongs to an incident."""
 
 MAX_SAMPLE = 2_000
-MAX_VALUES_PER_BATCH = 200
+SAMPLED_VALUES = 20
+"""Of so many occurrences a batch the values are counted, unless the pattern may be an incident's:
+then of all."""
+
 TOP_VALUES = 10
 _LEVELS = {severity.value: severity for severity in Severity}
 
@@ -44,6 +47,7 @@ class _Arrived:
     last: float = 0.0
     attributes: Mapping[str, str] | None = None
     level: Severity | None = None
+    matters: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,13 @@ class Fold:
             )
             self._states[pattern.fingerprint] = state
             self._match(state, event.text)
-        return _Arrived(state=state, new=new, first=event.occurred_at, last=event.occurred_at)
+        return _Arrived(
+            state=state,
+            new=new,
+            first=event.occurred_at,
+            last=event.occurred_at,
+            matters=state.escalates or state.fingerprint in self._rule_of,
+        )
 
     def _match(self, state: PatternState, text: str) -> None:
         rule = self._rules.find(unit=state.unit, text=text)
@@ -202,7 +212,7 @@ class Fold:
         if event.attributes and event.provenance is not Provenance.TEXT:
             entry.attributes = event.attributes
             entry.level = _worse(entry.level, event.attributes.get("level"))
-        if entry.count <= MAX_VALUES_PER_BATCH:
+        if entry.count <= SAMPLED_VALUES or entry.matters:
             for kind, value in mask_values(event.text):
                 state.top.add(kind, value)
 
