@@ -3,10 +3,10 @@
     python -m benchmarks.grouping [FOLDER]
 
 triaged is measured as it runs: lines in batches of `BATCH`, where new lines of a batch are
-compared with each other before any gets a fingerprint. "line by line" takes that away. "raw" starts from the
-log file and lets `daemon.intake.headers` find the message. "raw+unit" tells the table the program as
-well: fingerprints hold it by design, so that a sentence that two programs share is two patterns
-there, which this measure counts as wrong.
+compared with each other before any gets a fingerprint. "line by line" takes that away. "raw" starts
+from the log file and lets `daemon.intake.headers` find the message. "raw+unit" tells the table the
+program as well: fingerprints hold it by design, so that a sentence that two programs share is two
+patterns there, which this measure counts as wrong.
 """
 
 from __future__ import annotations

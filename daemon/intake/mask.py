@@ -125,7 +125,7 @@ def _printable(text: str) -> str:
 
 def skeleton(marked: str) -> str:
     """What makes a pattern: no kinds of values, lists of values as one. Shown with "<*>"."""
-    bare = fold_lists(marked.translate(_BARE)).replace(_WILD, "<*>")
+    bare = fold_lists(marked).translate(_BARE).replace(_WILD, "<*>")
     return bare if bare.isascii() else bare.translate(_KEPT)
 
 

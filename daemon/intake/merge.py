@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from daemon.intake.units import UNIT_ENDINGS
+
 WILD = "<*>"
 
 ENOUGH = 5
@@ -116,8 +118,10 @@ def shape_of(skeleton: str) -> Shape | None:
 def _may_vary(position: int, core: str, words: tuple[str, ...], plain: int) -> bool:
     if WILD in core:
         return True
-    if core.lower() in _OUTCOMES:
-        return False
+    if core.endswith(UNIT_ENDINGS):
+        return False  # which unit it is about matters more than that it is about one
+    if core[0].isdigit() or core.lower() in _OUTCOMES:
+        return False  # digits that masking kept matter
     others = plain - 1
     if position == 0:
         return others >= 4

@@ -21,8 +21,8 @@ from daemon.intake.mask import (
     collapse,
     digits_matter,
     keep_digits,
+    mask,
     mask_words,
-    show,
     skeleton,
 )
 from daemon.intake.merge import MOST_FAMILIES, Merger, Shape, shape_of, spread
@@ -102,7 +102,7 @@ class _Fresh:
 
     context: _Context
     masked: str
-    marked: str
+    text: str
     places: list[tuple[int, str]]
     shape: Shape | None
 
@@ -271,7 +271,7 @@ class PatternTable:
             else:
                 entry = fresh.get((id(context), masked))
                 if entry is None:
-                    entry = _Fresh(context, masked, marked, [], shape_of(masked))
+                    entry = _Fresh(context, masked, _display(text, masked), [], shape_of(masked))
                     fresh[id(context), masked] = entry
                     if entry.shape is not None:
                         self._learn(context, entry.shape)
@@ -298,7 +298,7 @@ class PatternTable:
         context, masked = fresh.context, fresh.masked
         pattern = self._patterns.get(fingerprint_of(context.kind, context.unit, masked))
         if pattern is None:
-            words = show(fresh.marked).split(" ")
+            words = fresh.text.split(" ")
             shape = fresh.shape
             opened = () if shape is None else context.merger.variables(shape)
             if shape is not None and opened:
@@ -375,6 +375,12 @@ class PatternTable:
         cache[key] = pattern
         self._cached_lines += 1
         self._cached_characters += len(key)
+
+
+def _display(text: str, masked: str) -> str:
+    """The text with typed placeholders, word by word beside its masked form."""
+    shown = mask(text)
+    return shown if shown.count(" ") == masked.count(" ") else masked
 
 
 def _cut(text: str) -> str:

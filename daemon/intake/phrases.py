@@ -74,8 +74,24 @@ _QUOTED = re.compile(
     re.VERBOSE,
 )
 
-# White space and punctuation between markers makes a list of them: one value, however long.
-_LIST = re.compile(rf"({ANY})(?:[\s,:;./|+#@&~-]{{1,3}}{ANY})++")
+
+# A list is one value, however long: values joined by punctuation, or alike and next to each other.
+def _alike(*kinds: str) -> str:
+    either = "".join(_M[kind] for kind in kinds)
+    return f"([{either}])(?: [{either}])++"
+
+
+_JOINED = re.compile(rf"({ANY})(?:(?:[,:;./|+#@&~-]{{1,3}}|,? ?[,:;/|+&~-] ){ANY})++")
+_LIST = re.compile(
+    "|".join(
+        (
+            _alike("value", "num", "hex", "id", "version", "uuid"),
+            _alike("ip", "host", "mac", "email"),
+            _alike("path", "url"),
+            _alike("time", "dur"),
+        )
+    )
+)
 _SHOUT = re.compile(r"(?<![^\s(\[])\*{3,}(?![^\s)\]])")
 _TRUTH = re.compile(r"(?<=[=: ])(?:true|false)\b")
 
@@ -148,4 +164,4 @@ def fold_lists(line: str) -> str:
     """Runs of markers become the first of them."""
     if "***" in line:
         line = _SHOUT.sub(_M["num"], line)
-    return _LIST.sub(r"\1", line)
+    return _LIST.sub(r"\1\2\3\4", _JOINED.sub(r"\1", line))

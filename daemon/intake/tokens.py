@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from daemon.intake.units import UNIT_ENDINGS, UNIT_VARIES
+
 KINDS = (
     "value", "num", "ip", "host", "user", "path", "url", "email", "uuid", "mac", "hex", "time",
     "dur", "size", "version", "id",
@@ -78,6 +80,9 @@ _PART = re.compile(
     | (?P<winpath> (?:(?<![\w])[A-Za-z]:\\|(?<![\w\\])\\{1,2}(?=[\w?][\w.?]*+\\))[^\s"'<>|,;()]*+ )
     | (?P<path> (?<![\w/)\]>.])(?!/[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?![\w.-]))
                 (?:~|\.{1,2})?/[^\s"'<>|()\[\]{},;:]*+ )
+    | (?P<digest> (?:SHA|sha|MD|md)[0-9]++:[A-Za-z0-9+/=:]++ )
+    | (?P<hosts> [A-Za-z][\w.-]*+\[[0-9]++(?:[,-][0-9]++)++\] )
+    | (?P<activity> (?<![\w/.])\w++(?:\.\w++)++/\.?[A-Za-z]\w*+(?:\.\w++)*+(?![\w/]) )
     | (?P<tree> (?<![\w/])[\w.-]++(?:/[\w.-]++){2,} )
     | (?P<colons> (?<![\w:.])(?:(?:[0-9A-Fa-f]++)?(?::{1,2}[0-9A-Fa-f]++){2,}(?::{1,2})?
                   |[0-9A-Fa-f]*+::[0-9A-Fa-f]++)(?![\w])
@@ -87,11 +92,20 @@ _PART = re.compile(
     re.VERBOSE,
 )
 
+_DIGITS = re.compile(r"[0-9]+")
 _HAS_DIGIT = re.compile(r"[0-9]")
 _HEX_ONLY = re.compile(r"[0-9a-f]{8,}|[0-9A-F]{8,}")
 _DUMP = re.compile(r"<.*|[\w.$]*[\[{(].*" + ANY + r".*", re.DOTALL)
+_OPEN = re.compile(r"[\[{(]")
 _TAIL = re.compile(r"[,;.)\]}>\"':]*\Z")
-_KEY = re.compile(r"[(\[{<\"'#]*([\w.-]+)\"?\Z")
+_KEY = re.compile(r"([\w.-]+)\"?\Z")
+
+# Names of things that end in a digit by chance: they say what it is about.
+_TECHNICAL = re.compile(
+    r"(?:(?:ext|ipv|raid|ssh|socks|sha|utf-?|base)[0-9]+|x[0-9]+_[0-9]+|log[0-9]j|k[0-9]s)"
+    r"(?:[-_][a-z]+)*",
+    re.IGNORECASE,
+)
 
 # How a word with a digit in it is told apart; first that matches.
 _SHAPES = tuple(
@@ -118,6 +132,11 @@ def mask_word(word: str, found: Found | None = None) -> str:
         return word
     if "=" in word:
         return _pair(word, found)
+    bare = word.strip("()[]\"'`,;:")
+    if bare.endswith(UNIT_ENDINGS) and "/" not in bare:
+        # Units have names that somebody chose: only what counts their starts is variable.
+        steady = UNIT_VARIES.sub(MARKERS["num"], bare)
+        return word.replace(bare, _DIGITS.sub(MARKERS["num"], steady), 1)
     if word == "::":
         return _one("ip", word, found)
     return _parts(word, found)
@@ -159,7 +178,7 @@ def _one(kind: str, value: str, found: Found | None) -> str:
 def _pair(word: str, found: Found | None) -> str:
     """key=value: the key stays; a value that is a name, a dump of an object or nothing goes."""
     key, _, value = word.partition("=")
-    named = _KEY.match(key)
+    named = _KEY.search(key)
     if named is None or not value:
         return _parts(word, found)
     tail = _TAIL.search(value)
@@ -171,15 +190,16 @@ def _pair(word: str, found: Found | None) -> str:
         return f"{_parts(key, found)}={MARKERS[naming or 'value']}{value[nothing.end() :]}"
     if naming is not None and core and "=" not in core:
         bare = core.lstrip("\"'<")
-        kind = classify(bare) if _HAS_DIGIT.search(bare) else naming
-        rest = rest.lstrip("\"'>")
+        kind = "email" if "@" in bare else classify(bare) if _HAS_DIGIT.search(bare) else naming
+        rest = rest.lstrip("\"'>}])" if _OPEN.search(bare) else "\"'>")
         return f"{_parts(key, found)}={_one(kind if kind != 'id' else naming, bare, found)}{rest}"
     if "=" in core:
         return f"{_parts(key, found)}={mask_word(value, found)}"
     masked = _parts(core, None)
     if _DUMP.fullmatch(masked):
-        # The closing bracket belongs to the dump.
-        return f"{_parts(key, found)}={_one('value', value, found)}"
+        # Closing brackets belong to the dump.
+        ending = rest.lstrip("}])>\"'")
+        return f"{_parts(key, found)}={_one('value', core, found)}{ending}"
     return f"{_parts(key, found)}={_parts(core, found)}{rest}"
 
 
@@ -204,12 +224,21 @@ def _parts(word: str, found: Found | None) -> str:
     return _PART.sub(mark, word)
 
 
-_GROUP_KINDS = {"url": "url", "email": "email", "winpath": "path", "path": "path", "tree": "path"}
+_GROUP_KINDS = {
+    "url": "url",
+    "email": "email",
+    "winpath": "path",
+    "path": "path",
+    "tree": "path",
+    "hosts": "host",
+    "digest": "hex",
+    "activity": "id",
+}
 
 
 def _kind_of_word(part: str) -> str | None:
     if _HAS_DIGIT.search(part):
-        return classify(part)
+        return None if _TECHNICAL.fullmatch(part) else classify(part)
     if _HEX_ONLY.fullmatch(part):
         return "hex"
     if "." in part and _is_host(part):

@@ -12,7 +12,16 @@ import re
 LONGEST_UNIT = 128
 """Characters of a unit name that count."""
 
-_UNIT_VARIES = re.compile(
+UNIT_ENDINGS = tuple(
+    f".{ending}"
+    for ending in (
+        "service", "socket", "device", "target", "timer", "mount", "automount", "scope", "slice",
+        "swap", "path",
+    )
+)  # fmt: skip
+"""What names of systemd units end with."""
+
+UNIT_VARIES = re.compile(
     r"""
       [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
     | (?<![0-9A-Za-z])(?=[a-z]{0,11}[0-9])[0-9a-f]{12,}(?![0-9A-Za-z])
@@ -28,4 +37,4 @@ _UNIT_VARIES = re.compile(
 
 def steady_unit(unit: str) -> str:
     """The unit without what changes each time it is started: session and container numbers."""
-    return _UNIT_VARIES.sub("<*>", unit[:LONGEST_UNIT])
+    return UNIT_VARIES.sub("<*>", unit[:LONGEST_UNIT])
