@@ -25,7 +25,7 @@ _LINES = re.compile(
     re.IGNORECASE,
 )
 _SPAN = re.compile(
-    r"\b(\d{1,4}|an|a|one|two|three|few|couple)?\s*(?:of\s+)?"
+    r"(?:(?<!\w)(\d{1,4})\s*|\b(an|a|one|two|three|few|couple)\s+(?:of\s+)?|\b)"
     r"(hours?|hrs?|h|days?|d|weeks?|months?|stunden?|tage?n?|wochen?)\b",
     re.IGNORECASE,
 )
@@ -163,10 +163,11 @@ def _lines(question: str) -> int | None:
 
 def _hours(question: str) -> int | None:
     found = _SPAN.search(question)
-    if found is not None and (found[1] or found[2].lower().startswith(("week", "month", "woch"))):
-        amount = (found[1] or "1").lower()
-        number = int(amount) if amount.isdigit() else _SPAN_WORDS[amount]
-        return max(1, number) * _SPAN_HOURS[found[2][0].lower()]
+    if found is not None:
+        number, word, unit = found[1], found[2], found[3].lower()
+        if number or word or unit.startswith(("week", "month", "woch")):
+            amount = int(number) if number else _SPAN_WORDS.get((word or "one").lower(), 1)
+            return max(1, amount) * _SPAN_HOURS[unit[0]]
     low = question.lower()
     return next((hours for word, hours in _DAY_WORDS.items() if word in low), None)
 

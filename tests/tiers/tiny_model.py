@@ -6,9 +6,7 @@ to test everything about the server and the wire except what a model knows.
 
 from __future__ import annotations
 
-import random
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,8 @@ NORMAL, CONTROL = 1, 3
 ALIGNMENT = 32
 
 CHAT_TEMPLATE = (
-    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n"
+    "{{ message.content }}<|im_end|>\n"
     "{%- endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
 )
 DECISION_TEMPLATE = (

@@ -38,6 +38,7 @@ from tiers.vocabulary import TierName
 _POLL_FIRST, _POLL_MOST = 0.02, 0.25
 _PROBE_SECONDS = 10.0
 _ENDS_KEPT = 64
+_WITHOUT_PROCESS = frozenset({ServerState.COOLING, ServerState.FAILED, ServerState.STOPPED})
 
 
 class LlamaServer:
@@ -179,7 +180,6 @@ class LlamaServer:
                     await exited
         finally:
             await end(process, gently=gently)
-            self._pid = self._resident = None
             await asyncio.to_thread(self._pid_file.unlink, missing_ok=True)
 
     async def _until_ready(self, pid: int, exited: asyncio.Task[int]) -> str | None:
@@ -284,6 +284,8 @@ class LlamaServer:
             return
         turns = self._state.serves and state.serves
         self._state, self._detail = state, detail
+        if state in _WITHOUT_PROCESS:
+            self._pid = self._resident = None
         if turns:
             return
         self._since = datetime.now(UTC)
