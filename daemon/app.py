@@ -48,7 +48,7 @@ from daemon.store import cursors
 from daemon.store.open import Store, open_store
 from daemon.store.pool import Database
 from daemon.tools.host import host_toolbox
-from daemon.upkeep import maintain
+from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
@@ -237,6 +237,18 @@ async def start_daemon(
             background("facade", facade.serve(), failure=failure)
         )
         stack.push_async_callback(_stop_facade, facade, serving)
+        await stack.enter_async_context(
+            background(
+                "schedule",
+                follow_schedule(
+                    settings.sources.schedule,
+                    review=engine.holistic,
+                    cursor=await load_cursor(SCHEDULE),
+                    emit=emit,
+                ),
+                failure=failure,
+            )
+        )
         await stack.enter_async_context(
             background("sources", supervisor.run(), failure=failure, deadline=15)
         )

@@ -1,4 +1,4 @@
-"""What recurs: the store's maintenance, every hour."""
+"""What recurs: the store's maintenance every hour, and what the operator put on the schedule."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Protocol
 
 import structlog
 
+from daemon.escalation.holistic import HolisticReview
+from daemon.events import Batch, Cursor
+from daemon.sources.base import Emit
+from daemon.sources.schedule import Entry, Schedule
+from daemon.sources.settings import ScheduleSettings
+from daemon.sources.when import parse_when
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.partitions import MaintenanceReport
 
@@ -37,3 +43,29 @@ async def maintain(store: Maintained) -> None:
                     log.warning("store maintenance", alarm=alarm)
             alarms = report.alarms
         await asyncio.sleep(pause)
+
+
+SCHEDULE = "schedule"
+"""The source name under which the last runs are kept."""
+
+
+async def follow_schedule(
+    settings: ScheduleSettings, *, review: HolisticReview, cursor: Cursor | None, emit: Emit
+) -> None:
+    """Runs what is due until cancelled. `cursor` holds the last runs by name; each run is kept the
+    way every source keeps its position."""
+    if not settings.enabled:
+        return
+    last_runs = {str(name): float(at) for name, at in (cursor or {}).items()}
+
+    async def review_all() -> None:
+        await review.run_now(trigger="schedule")
+
+    async def ran(name: str, at: float) -> None:
+        last_runs[name] = at
+        await emit(Batch(source=SCHEDULE, events=(), cursor=dict(last_runs)))
+
+    schedule = Schedule(
+        entries=[Entry(name="review", when=parse_when(settings.review), run=review_all)]
+    )
+    await schedule.run(last_runs=last_runs, ran=ran)

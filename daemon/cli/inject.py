@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from typing import Annotated
@@ -13,6 +14,11 @@ from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError
 from daemon.cli.render import incident_table
 from daemon.intake.headers import parse_line
+
+_PROGRAM = re.compile(
+    r"(?P<program>[A-Za-z][\w./@-]{0,63})(?:\[\d+\])?: +(?P<message>\S.*)", re.DOTALL
+)
+"""What people type: "kernel: Out of memory", as the end of a syslog line."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +61,10 @@ def inject(
 
 def _event(line: str, unit: str | None) -> dict[str, str]:
     parsed = parse_line(line)
-    event = {"text": parsed.message[:65_536], "unit": unit or parsed.unit}
+    message, program = parsed.message, parsed.unit
+    if not program and (match := _PROGRAM.match(line)):
+        program, message = match["program"], match["message"]
+    event = {"text": message[:65_536], "unit": unit or program}
     if parsed.host and parsed.host != socket.gethostname():
         event["host"] = parsed.host
     return event

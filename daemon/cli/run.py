@@ -51,7 +51,9 @@ def run(
     shared: Context = context.obj
     loaded = shared.load()
     settings = loaded.settings
-    configure_logs(level=settings.log.level, format=settings.log.format)
+    # On a terminal the screen tells what starts and runs; the log adds only what is wrong.
+    watched = not quiet and sys.stderr.isatty() and settings.log.level == "info"
+    configure_logs(level="warning" if watched else settings.log.level, format=settings.log.format)
     state = shared.state(loaded)
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o711)

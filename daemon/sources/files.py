@@ -44,8 +44,9 @@ class FilesSource:
 
     @property
     def watching(self) -> str:
-        patterns = ", ".join(self._settings.paths)
-        return f"{self._files} files of {patterns}"
+        paths = self._settings.paths
+        more = f" and {len(paths) - 2} more patterns" if len(paths) > 2 else ""
+        return f"{self._files} files of {', '.join(paths[:2])}{more}"
 
     async def run(self, *, cursor: Cursor | None, emit: Emit) -> None:
         """Until cancelled. Raises `SourceError` for a cursor that is not one of this source."""

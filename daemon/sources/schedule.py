@@ -1,4 +1,4 @@
-"""Recurring work: the holistic review, maintenance. Callbacks, not events."""
+"""Recurring work, such as the holistic review. Callbacks, not events."""
 
 from __future__ import annotations
 

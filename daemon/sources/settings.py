@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from daemon.sources.when import parse_when
+
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 """A duration in seconds, above 0 and at most a week."""
 
@@ -308,4 +310,9 @@ class ScheduleSettings(SourceSettings):
     """When the recurring work runs, local time."""
 
     review: str = Field("every 6h", description='holistic review: "HH:MM", "every 6h" or "off"')
-    maintenance: str = Field("03:30", description='clean-up of the store: "HH:MM" or "every 1d"')
+
+    @field_validator("review")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        parse_when(text)
+        return text
