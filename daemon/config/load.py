@@ -8,8 +8,8 @@ The first of these that exists is used: `--config`, `$TRIAGED_CONFIG`, `./triage
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,13 @@ from typing import Any
 
 import pydantic
 
-from daemon.config.locate import line_of
+from daemon.config.mistakes import Origin, sentence, unfit
 from daemon.config.settings import Settings
 
 ENV_PREFIX = "TRIAGED__"
+
+_MOST_BYTES = 4 * 1024 * 1024
+_AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 class ConfigError(Exception):
@@ -44,9 +47,10 @@ def find_config(*, given: Path | None, environ: Mapping[str, str]) -> Path | Non
     """The file to use. One that was named must exist: `ConfigError` otherwise."""
     for what, named in (("--config", given), ("$TRIAGED_CONFIG", environ.get("TRIAGED_CONFIG"))):
         if named:
-            path = Path(named)
-            if not path.is_file():
-                raise ConfigError([f"{path}: no such file (named by {what})"])
+            path = Path(named).expanduser()
+            if not _is_file(path):
+                why = "not a file" if path.exists() else "no such file"
+                raise ConfigError([f"{path}: {why} (named by {what})"])
             return path
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
     for path in (
@@ -54,7 +58,7 @@ def find_config(*, given: Path | None, environ: Mapping[str, str]) -> Path | Non
         Path(home) / "triaged" / "triaged.toml",
         Path("/etc/triaged/triaged.toml"),
     ):
-        if path.is_file():
+        if _is_file(path):
             return path
     return None
 
@@ -67,104 +71,91 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
     overrides = _overrides(env)
     for keys, value in overrides:
         _put(document, keys, value)
+    origin = Origin(
+        path=path,
+        text=text,
+        overrides={keys: _variable(keys) for keys, _ in overrides},
+    )
+    if problems := unfit(document, origin):
+        raise ConfigError(problems)
     try:
         settings = Settings.model_validate(document)
     except pydantic.ValidationError as error:
-        overridden = {tuple(keys): value for keys, value in overrides}
-        raise ConfigError(
-            [_sentence(problem, path, text, overridden) for problem in error.errors()]
-        ) from error
-    names = tuple(ENV_PREFIX + "__".join(keys).upper() for keys, _ in overrides)
-    return Loaded(settings=settings, path=path, overrides=names)
+        found = [sentence(problem, origin) for problem in error.errors()]
+        # A union names one mistake once for each of its members.
+        raise ConfigError(list(dict.fromkeys(found))) from error
+    return Loaded(
+        settings=settings, path=path, overrides=tuple(_variable(keys) for keys, _ in overrides)
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise ConfigError([f"{path}: larger than {_MOST_BYTES} bytes, which no setting needs"])
+        text = raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 text (byte {error.start})"]) from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: not UTF-8 text (byte {error.start})"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: not valid TOML: {error}"]) from error
+        message = str(error)
+        at = _AT_LINE.search(message)
+        last = max(1, len(text.splitlines()))
+        where = f"{path}:{at[1] or last}" if at else str(path)
+        said = _AT_LINE.sub("", message)
+        raise ConfigError([f"{where}: not valid TOML: {said}"]) from error
+    except RecursionError as error:
+        raise ConfigError([f"{path}: not usable: brackets are nested too deep"]) from error
+    except ValueError as error:  # a number of thousands of digits, a day that does not exist
+        raise ConfigError([f"{path}: not usable: {error}"]) from error
 
 
-def _overrides(environ: Mapping[str, str]) -> list[tuple[list[str], Any]]:
-    """Settings from the environment. A value is TOML where it parses as such, else a string."""
-    found = []
+def _overrides(environ: Mapping[str, str]) -> list[tuple[tuple[str, ...], Any]]:
+    """Settings from the environment, the shortest names first."""
+    found: list[tuple[tuple[str, ...], Any]] = []
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX):
             continue
-        keys = [part.lower() for part in name[len(ENV_PREFIX) :].split("__")]
-        raw = environ[name]
-        try:
-            value = tomllib.loads(f"value = {raw}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = raw
-        found.append((keys, value))
+        keys = tuple(part.lower() for part in name[len(ENV_PREFIX) :].split("__"))
+        if not all(keys):
+            raise ConfigError([f"${name}: not TRIAGED__SECTION__KEY"])
+        found.append((keys, _from_environment(environ[name])))
     return found
 
 
+def _from_environment(raw: str) -> Any:
+    """Lists, tables and quoted texts are TOML. Everything else stays a text, which the setting
+    turns into what it is: a password of digits must not become a number."""
+    if raw.lstrip()[:1] not in ("[", "{", '"', "'"):
+        return raw
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except (ValueError, RecursionError):
+        return raw
+
+
+def _variable(keys: Sequence[str]) -> str:
+    return ENV_PREFIX + "__".join(keys).upper()
+
+
 def _put(document: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    for key in keys[:-1]:
-        below = document.get(key)
+    for depth, key in enumerate(keys[:-1], start=1):
+        below = document.setdefault(key, {})
         if not isinstance(below, dict):
-            below = {}
-            document[key] = below
+            dotted = ".".join(keys[:depth])
+            raise ConfigError([f"${_variable(keys)}: {dotted} is a value, not a section"])
         document = below
     document[keys[-1]] = value
-
-
-def _sentence(
-    problem: Any,
-    path: Path | None,
-    text: str,
-    overridden: Mapping[tuple[str, ...], Any],
-) -> str:
-    location = problem["loc"]
-    names = tuple(str(part) for part in location if not isinstance(part, int))
-    dotted = ".".join(str(part) for part in location) or "(top level)"
-    where = next(
-        (
-            "$" + ENV_PREFIX + "__".join(keys).upper()
-            for keys in overridden
-            if names[: len(keys)] == keys
-        ),
-        None,
-    )
-    if where is None:
-        line = line_of(text, location)
-        where = f"{path}:{line}" if line is not None else str(path or "defaults")
-    if problem["type"] == "extra_forbidden":
-        allowed = _allowed(location)
-        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{where}: {dotted}: no such setting{hint} Allowed here: {', '.join(allowed)}"
-    shown = repr(problem.get("input"))
-    if any(word in dotted.lower() for word in ("password", "key", "token", "dsn")):
-        shown = "(not shown)"
-    return f"{where}: {dotted}: {problem['msg'][:1].lower()}{problem['msg'][1:]} (got {shown[:80]})"
-
-
-def _allowed(location: Sequence[str | int]) -> list[str]:
-    """The names that are allowed where an unknown one stands."""
-    model: Any = Settings
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part) if isinstance(model, type) else None
-        model = _model_in(field.annotation) if field is not None else None
-        if model is None:
-            return []
-    return sorted(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[pydantic.BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if (model := _model_in(argument)) is not None:
-            return model
-    return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from api.loopback import is_loopback
 from daemon.sources.settings import (
     BackoffSettings,
     FilesSettings,
@@ -124,6 +125,14 @@ class MemorySettings(_Section):
     timeout: float = Field(0.5, gt=0, le=30, description="seconds after which triage goes on alone")
     limit: int = Field(3, ge=0, le=20, description="similar incidents shown to a tier")
 
+    @model_validator(mode="after")
+    def _endpoint_where_needed(self) -> Self:
+        if self.embedder == "endpoint" and self.endpoint is None:
+            raise ValueError('embedder "endpoint" needs an endpoint: say its URL')
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("endpoint must begin with http:// or https://")
+        return self
+
 
 class ToolsSettings(_Section):
     """What tiers and chats may look up."""
@@ -143,11 +152,19 @@ class ToolsSettings(_Section):
     timeout: float = Field(10.0, gt=0, le=600, description="seconds that a tool may take")
     loop: ToolLoopSettings = Field(default_factory=ToolLoopSettings)
 
+    @field_validator("readable")
+    @classmethod
+    def _absolute(cls, readable: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in readable:
+            if not pattern.startswith("/"):
+                raise ValueError(f"{pattern!r} is not an absolute path; write it from / on")
+        return readable
+
 
 class ApiSettings(_Section):
     """The facade."""
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8083, description="port to listen on")
     body_limit: int = Field(
         8 * 1024 * 1024, ge=1024, description="bytes of a request's body that are accepted"
@@ -155,6 +172,15 @@ class ApiSettings(_Section):
     keys_file: Path | None = Field(
         None, description="one key a line; needed to listen on anything but loopback"
     )
+
+    @model_validator(mode="after")
+    def _keys_where_others_reach_it(self) -> Self:
+        if self.keys_file is None and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines: set keys_file to a file "
+                'with a key a line, or host to "127.0.0.1"'
+            )
+        return self
 
 
 class TiersSettings(_Section):
@@ -197,3 +223,14 @@ class Settings(_Section):
     tools: ToolsSettings = Field(default_factory=ToolsSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _a_port_each(self) -> Self:
+        taken = {self.api.port: "api.port"}
+        for tier, its in self.tiers.by_name().items():
+            if not its.own_server or its.port == 0:
+                continue
+            name = f"tiers.{tier.value}.port"
+            if (other := taken.setdefault(its.port, name)) != name:
+                raise ValueError(f"{other} and {name} are both {its.port}; give each its own port")
+        return self
