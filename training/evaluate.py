@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from datetime import UTC, datetime
@@ -42,13 +43,14 @@ def measure(
                     figures += found
             if "speed" in parts:
                 figures += speed.judge(url, items)
-    with served(general) as url, httpx.Client(base_url=url, timeout=60) as client:
-        if "chat" in parts and (questions := read(folder, "chat.jsonl")):
-            found, wrong["chat"] = chat.judge(client, questions)
-            figures += found
-        if "cases" in parts and (given := read(folder, "cases.jsonl")):
-            found, wrong["cases"] = cases.judge(client, given)
-            figures += found
+    if parts & {"chat", "cases"}:
+        with served(general) as url:
+            if "chat" in parts and (questions := read(folder, "chat.jsonl")):
+                found, wrong["chat"] = asyncio.run(chat.judge(url, questions))
+                figures += found
+            if "cases" in parts and (given := read(folder, "cases.jsonl")):
+                found, wrong["cases"] = asyncio.run(cases.judge(url, given))
+                figures += found
     return figures, wrong
 
 

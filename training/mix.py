@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ _PROMPT_SHARE = 0.12
 _PROMPT_WEIGHT = 0.25
 _TOKENIZER_DOCUMENTS = 24_000
 _CHUNK = 500
+_TORN_MERGES = 0.12
 
 
 KINDS: dict[str, tuple[Callable[[random.Random, int], Iterator[Any]], Callable[..., list[Piece]]]]
@@ -94,13 +96,17 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
     documents: list[npt.NDArray[np.uint16]] = []
     weights: list[npt.NDArray[np.uint8]] = []
     counts: dict[str, dict[str, int]] = {}
+    tearing = Tokenizer.from_str(tokenizer.to_str())
+    tearing.model.dropout = _TORN_MERGES
     for kind, share in recipe.shares.items():
         wanted, have, number = int(tokens * share), 0, 0
         rng = random.Random(f"{recipe.seed} corpus {kind}")
         generate, draw = KINDS[kind]
         while have < wanted:
             drawn = [draw(sample) for sample in generate(rng, _CHUNK)]
-            for ids, heavy in encoded(tokenizer, drawn, rng):
+            first = int(len(drawn) * recipe.torn)
+            both = (encoded(tearing, drawn[:first], rng), encoded(tokenizer, drawn[first:], rng))
+            for ids, heavy in itertools.chain(*both):
                 if len(ids) > recipe.shape.context:
                     continue
                 documents.append(ids)

@@ -20,6 +20,9 @@ class Recipe:
     shares: Mapping[str, float]
     tokens: int
     batch_tokens: int
+    torn: float = 0.0
+    """Share of the documents that are encoded with merges left out at random, so that a word is
+    also known by its parts (BPE-dropout, Provilkov et al. 2020)."""
     matrix_rate: float = 0.02
     embedding_rate: float = 0.004
     seed: int = 20261121
@@ -31,9 +34,10 @@ TRIGGER = Recipe(
     tiers=("trigger",),
     shape=Shape(vocabulary=4096, width=160, layers=4, heads=5, feed_forward=448, context=1024),
     spaces_apart=False,
-    shares={"decision": 0.85, "trigger_json": 0.15},
-    tokens=9_000_000,
+    shares={"decision": 0.86, "trigger_json": 0.14},
+    tokens=5_500_000,
     batch_tokens=6_000,
+    torn=0.4,
 )
 
 GENERAL = Recipe(

@@ -1,70 +1,63 @@
-"""Chat: retriever, tool call parsed by llama-server, the given result, answer."""
+"""Chat through the whole agent: retriever, tool call parsed by llama-server, result, answer."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
-
 from daemon.tools.catalogue import ArgumentError, checked_arguments, tool_specs
-from tiers.contracts import ToolResult
+from tiers.agent import Agent
+from tiers.config import ToolLoopSettings
+from tiers.contracts import TextDelta, ToolResult, ToolSpec, ToolStarted
+from tiers.llm.client import LlmClient
 from tiers.nano.profile import NanoProfile
-from tiers.routing import ToolRetriever
 from training.judging.figures import Figure, numbers, share
 from training.judging.sets import Item
 
-_PROFILE = NanoProfile()
 _SPECS = {spec.name: spec for spec in tool_specs()}
 _FREE_WORDS = {("incident_search", "query"), ("event_query", "text")}
-_CALLS = 3
 
 Call = tuple[str, dict[str, Any]]
 
 
-def converse(client: httpx.Client, retriever: ToolRetriever, item: Item) -> tuple[list[Call], str]:
-    """The calls that the model made, and its last words."""
-    offered = retriever.offer(item["question"], limit=_PROFILE.max_tools)
-    messages: list[dict[str, Any]] = [{"role": "user", "content": item["question"]}]
-    body: dict[str, Any] = {"max_tokens": 500}
-    if offered:
-        body["tools"] = [_PROFILE.tool_payload(spec) for spec in offered]
+class Shelf:
+    """A toolbox with all tools, where every call finds what the item says. Satisfies
+    `tiers.contracts.Toolbox`."""
+
+    def __init__(self) -> None:
+        self._result = ToolResult(ok=False, summary="")
+
+    def put(self, item: Item) -> None:
+        """What calls find from now on."""
+        given = item["result"] or {"ok": False, "summary": "There is nothing to show."}
+        self._result = ToolResult(ok=given["ok"], summary=given["summary"])
+
+    def specs(self) -> Sequence[ToolSpec]:
+        return tool_specs()
+
+    async def call(self, *, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        try:
+            checked_arguments(_SPECS[name], arguments)
+        except ArgumentError as error:
+            return ToolResult(ok=False, summary=str(error))
+        return self._result
+
+
+async def converse(agent: Agent, item: Item) -> tuple[list[Call], str]:
+    """The calls that were made, and the answer that a user sees."""
     calls: list[Call] = []
-    for _ in range(_CALLS):
-        answer = client.post("/v1/chat/completions", json={**body, "messages": messages})
-        if answer.is_error:
-            return calls, ""
-        message = answer.json()["choices"][0]["message"]
-        wanted = message.get("tool_calls") or []
-        if not wanted:
-            return calls, message.get("content") or ""
-        messages.append(message)
-        for call in wanted:
-            name, arguments = call["function"]["name"], call["function"]["arguments"]
-            calls.append((name, _decoded(arguments)))
-            messages.append(
-                {
-                    "role": "tool",
-                    "tool_call_id": call["id"],
-                    "content": _PROFILE.tool_content(_result(item)),
-                }
-            )
-    return calls, ""
-
-
-def _result(item: Item) -> ToolResult:
-    given = item["result"] or {"ok": False, "summary": "there is nothing to show"}
-    return ToolResult(ok=given["ok"], summary=given["summary"])
-
-
-def _decoded(arguments: str) -> dict[str, Any]:
-    try:
-        value = json.loads(arguments)
-    except ValueError:
-        return {"": arguments}
-    return value if isinstance(value, dict) else {"": value}
+    words: list[str] = []
+    messages = [{"role": "user", "content": item["question"]}]
+    async for event in agent.answer(messages=messages, options={}):
+        match event:
+            case ToolStarted(name=name, arguments=arguments):
+                calls.append((name, dict(arguments)))
+            case TextDelta(text=text):
+                words.append(text)
+            case _:
+                pass
+    return calls, "".join(words)
 
 
 def right_call(item: Item, calls: Sequence[Call]) -> bool:
@@ -118,34 +111,49 @@ def invented(item: Item, answer: str) -> list[str]:
     return [figure for figure in numbers(answer) if figure not in numbers(known)]
 
 
-def judge(client: httpx.Client, items: Sequence[Item]) -> tuple[list[Figure], list[dict[str, Any]]]:
+async def judge(url: str, items: Sequence[Item]) -> tuple[list[Figure], list[dict[str, Any]]]:
     """The figures, and a record of each item that went wrong."""
-    retriever = ToolRetriever(specs=tool_specs())
-    asked = [item for item in items if item["tool"] is not None]
-    aside = [item for item in items if item["tool"] is None]
-    right = shown = made_up = 0
+    client = LlmClient(name="meta", url=url, timeout_seconds=60)
+    shelf = Shelf()
+    agent = Agent(client=client, profile=NanoProfile(), toolbox=shelf, loop=ToolLoopSettings())
+    right = shown = made_up = quiet = asked = 0
     wrong: list[dict[str, Any]] = []
-    for item in asked:
-        calls, answer = converse(client, retriever, item)
-        extra = invented(item, answer)
-        made_up += bool(extra)
-        ok = right_call(item, calls)
-        right += ok
-        full = ok and all(shows(answer, each) for each in item["must_contain"])
-        shown += full
-        if not ok or not full or extra:
-            wrong.append({"id": item["id"], "calls": calls, "answer": answer, "invented": extra})
-    quiet = 0
-    for item in aside:
-        calls, answer = converse(client, retriever, item)
-        made_up += bool(invented(item, answer))
-        quiet += not calls
-        if calls:
-            wrong.append({"id": item["id"], "calls": calls, "answer": answer, "invented": []})
+    try:
+        for item in items:
+            shelf.put(item)
+            calls, answer = await converse(agent, item)
+            extra = invented(item, answer)
+            made_up += bool(extra)
+            if item["tool"] is None:
+                well = full = not calls
+                quiet += well
+            else:
+                asked += 1
+                well = right_call(item, calls)
+                full = well and all(shows(answer, each) for each in item["must_contain"])
+                right += well
+                shown += full
+            if extra or not full:
+                wrong.append({"id": item["id"], "calls": calls, "answer": answer, "made_up": extra})
+    finally:
+        await client.aclose()
+    aside = len(items) - asked
     figures = [
-        Figure(what="right tool and arguments", value=share(right, len(asked)), of=len(asked), least=0.85),
-        Figure(what="answer shows the figure, of those", value=share(shown, right), of=right, least=0.95),
-        Figure(what="answers with invented figures", value=made_up, of=len(items), most=0, unit=" "),
-        Figure(what="off-topic answered without a tool", value=share(quiet, len(aside)), of=len(aside), least=0.95),
-    ]  # fmt: skip
+        Figure(what="right tool and arguments", value=share(right, asked), of=asked, least=0.85),
+        Figure(
+            what="answer shows the figure, of those",
+            value=share(shown, right),
+            of=right,
+            least=0.95,
+        ),
+        Figure(
+            what="answers with invented figures", value=made_up, of=len(items), most=0, unit=" "
+        ),
+        Figure(
+            what="off-topic answered without a tool",
+            value=share(quiet, aside),
+            of=aside,
+            least=0.95,
+        ),
+    ]
     return figures, wrong
