@@ -4,29 +4,29 @@ one that is offered twenty.
 Lexical, pure and quick. A question's words become concepts ("ram" and "Arbeitsspeicher" are
 `memory`, see routing.toml), misspelt words the nearest known ones, values such as paths, ports and
 pids become cues. A linear table over these, their pairs and the words themselves gives each tool
-its log-odds against "no tool" (routing_weights.json, made by training/routing.py). Tools that the
-table does not know are scored by BM25 (Robertson and Zaragoza, 2009) over their own name,
-description and phrases.
+its log-odds against "no tool" and "a wish to change something" (routing_weights.json, made by
+training/routing.py). Tools that the table does not know are scored by BM25 (Robertson and
+Zaragoza, 2009) over their own name, description and phrases.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from tiers.contracts import ToolSpec
+from tiers.routing_table import Table, read_table
 from tiers.routing_words import Reader, load_reader
 
 OFFER_FLOOR = -1.0
 """A best score below this means that no tool fits: log-odds against none of them."""
-CONFIDENT_SCORE = 3.0
+CONFIDENT_SCORE = 2.0
 """From here on, with `_CONFIDENT_LEAD` over the second, the first tool is what is meant."""
-_CONFIDENT_LEAD = 2.0
+_CONFIDENT_LEAD = 1.5
 _FARTHEST_BEHIND = 7.0
 """Tools this far behind the best are noise."""
 
@@ -44,46 +44,6 @@ class Ranked:
 
     name: str
     score: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Table:
-    """Linear weights. `rows` maps a feature to (tool, weight) pairs; a weight of the empty name is
-    for no tool. `words` are the stems that features were made of."""
-
-    tools: frozenset[str]
-    words: frozenset[str]
-    bias: Mapping[str, float]
-    rows: Mapping[str, tuple[tuple[str, float], ...]]
-
-    def scores(self, features: Sequence[str]) -> dict[str, float]:
-        """Log-odds of every tool against none."""
-        sums = dict(self.bias)
-        scale = 1.0 / math.sqrt(len(features) + 1)
-        for feature in features:
-            for name, weight in self.rows.get(feature, ()):
-                sums[name] += weight * scale
-        nothing = sums.pop("")
-        return {name: value - nothing for name, value in sums.items()}
-
-
-def read_table(text: str) -> Table:
-    """The table as training/routing.py writes it. Raises KeyError or ValueError when it is not."""
-    raw = json.loads(text)
-    names: list[str] = raw["tools"]
-    unit: float = raw["unit"]
-    return Table(
-        tools=frozenset(names) - {""},
-        words=frozenset(raw["words"]),
-        bias={name: value * unit for name, value in zip(names, raw["bias"], strict=True)},
-        rows={
-            feature: tuple(
-                (names[index], value * unit)
-                for index, value in zip(entries[::2], entries[1::2], strict=True)
-            )
-            for feature, entries in raw["rows"].items()
-        },
-    )
 
 
 @functools.cache

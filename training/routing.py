@@ -1,10 +1,10 @@
 """Makes tiers/routing_weights.json, the linear table of the tool retriever, from the questions
 that the chat generator writes:
 
-    python -m training.routing            # about two minutes on one core
+    python -m training.routing            # half a minute on one core
 
-Softmax regression over the tools and "no tool", by AdaGrad (Duchi et al., 2011) with dropped
-features, pruned and rounded. The same seed makes the same file.
+Softmax regression over the tools, "no tool" and "a change", by AdaGrad (Duchi et al., 2011) with
+dropped features, pruned and rounded. The same seed makes the same file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tiers.routing_table import CHANGE, NO_TOOL
 from tiers.routing_words import Reader, load_reader
 from training.data.chat import lexicon, talk
 from training.data.chat.phrasings import ALL, TOOLS
 
 _OUT = pathlib.Path(__file__).parents[1] / "tiers" / "routing_weights.json"
-_NAMES = ("", *TOOLS)
+_NAMES = (NO_TOOL, CHANGE, *TOOLS)
 _UNIT = 0.05
 """One step of the rounded weights."""
 _LEAST = 10
@@ -36,7 +37,7 @@ _NO_TOOL = (("off_topic", 10), ("greeting", 1), ("thanks", 1), ("identity", 1))
 def questions(rng: random.Random, per_tool: int) -> list[tuple[str, int]]:
     """Texts with the index of their tool in `_NAMES`."""
     found = []
-    for index, tool in enumerate(TOOLS, 1):
+    for index, tool in enumerate(TOOLS, 2):
         found += [
             (ALL[tool].ask(rng, plain=rng.choice((0.3, 0.9))).text, index) for _ in range(per_tool)
         ]
@@ -48,6 +49,7 @@ def questions(rng: random.Random, per_tool: int) -> list[tuple[str, int]]:
     kinds = [kind for kind, _ in _NO_TOOL]
     weights = [weight for _, weight in _NO_TOOL]
     found += [(talk.say(rng, rng.choices(kinds, weights)[0]), 0) for _ in range(4 * per_tool)]
+    found += [(talk.say(rng, "change"), 1) for _ in range(2 * per_tool)]
     return found
 
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiers.contracts import ToolSpec
-from tiers.routing import ToolRetriever, read_table
+from tiers.routing import ToolRetriever
+from tiers.routing_table import read_table
 from tiers.routing_words import Spelling, stem
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -72,6 +73,36 @@ def test_the_right_tool_is_mostly_first() -> None:
 def test_off_topic_gets_no_tool() -> None:
     wrong = [(question, offered(question)) for question in OFF_TOPIC if offered(question)]
     assert len(wrong) <= 0.1 * len(OFF_TOPIC), wrong
+
+
+def test_what_it_is_confident_of_is_right() -> None:
+    sure = [
+        (tool, question, offered(question)[0])
+        for tool, questions in QUESTIONS.items()
+        for question in questions
+        if RETRIEVER.confident(question)
+    ]
+    wrong = [entry for entry in sure if entry[0] != entry[2]]
+    assert len(wrong) <= 0.01 * len(sure), wrong
+    assert len(sure) >= 0.8 * sum(len(questions) for questions in QUESTIONS.values())
+    assert not [question for question in OFF_TOPIC if RETRIEVER.confident(question)]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "restart nginx",
+        "please reboot the machine now",
+        "delete all the old logs in /var/log",
+        "kill process 4242",
+        "apt upgrade everything",
+        "can you stop the docker service for me",
+        "rm -rf /tmp/cache",
+        "take eth0 down",
+    ],
+)
+def test_a_wish_to_change_something_is_no_sure_question(wish: str) -> None:
+    assert not RETRIEVER.confident(wish)
 
 
 @pytest.mark.parametrize("spec", catalogue(), ids=lambda spec: spec.name)

@@ -192,7 +192,7 @@ MIX: tuple[tuple[Callable[[random.Random], ChatSample], float], ...] = (
     (_no_tools, 0.015),
     (_unclear, 0.02),
     (_talk("off_topic", bare=0.45), 0.055),
-    (_talk("change", bare=0.2), 0.04),
+    (_talk("change", bare=0.5), 0.04),
     (_talk("identity", bare=0.6), 0.01),
     (_talk("greeting", bare=0.7), 0.01),
     (_talk("thanks", bare=0.7), 0.005),
