@@ -131,7 +131,7 @@ def _beside(rng: random.Random, cause: str, shown: Sequence[Line], context: Cont
     if cause != NOISE:
         for _ in range(pick(rng, (0, 0, 1, 1, 2, 3, 4))):
             near = shown[0].category if shown and rng.random() < 0.5 else None
-            line = evidence.fill(rng, evidence.routine(rng, near), {})
+            line = evidence.passing(rng, near)
             items.append(_Item(line, False, line))
     unique = {item.line.text: item for item in reversed(items)}
     return [item for item in reversed(unique.values()) if item.line not in shown]

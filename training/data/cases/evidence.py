@@ -10,8 +10,9 @@ from typing import Final
 
 from tiers.vocabulary import Category, Provenance, Severity
 from training.data.cases.sorting import claimed, planned, refused_once, unusual
+from training.data.events.compose import compose
 from training.data.events.library import SEVERITY_CODES, read_sections, templates
-from training.data.events.slots import Context, between, log_number, pick
+from training.data.events.slots import Context, between, invented, log_number, pick
 from training.data.events.template import Parts, Template, compile_text, render
 
 CAUSES_FILE: Final = Path(__file__).parent / "causes.txt"
@@ -138,6 +139,24 @@ def routine(rng: random.Random, category: Category | None) -> Wording:
     if category is None:
         category = pick(rng, tuple(Category))
     return pick(rng, harmless()[category])
+
+
+def passing(rng: random.Random, category: Category | None) -> Line:
+    """A line that stands beside and means nothing: of a known program or of an invented one."""
+    if rng.random() < 0.7:
+        return fill(rng, routine(rng, category), {})
+    context: Context = {}
+    chosen = category or pick(rng, tuple(Category))
+    severity = Severity.INFO if rng.random() < 0.8 else Severity.NOTICE
+    text = compose(rng, severity, chosen, context)
+    return Line(
+        severity=severity,
+        provenance=Provenance.TEXT,
+        category=chosen,
+        unit=context.get("name") or invented(rng),
+        text=text,
+        count=1 if rng.random() < 0.7 else between(rng, 2, 40),
+    )
 
 
 def fill(rng: random.Random, wording: Wording, context: Context) -> Line:

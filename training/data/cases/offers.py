@@ -73,7 +73,7 @@ def actions(
         offered.append(action("clean_tmp", _TMP))
     elif right is not None and right.action == "clean_tmp":
         offered.append(action("vacuum_journal", "journal"))
-    offered += _useless(rng, cause, category, has_right=right is not None)
+    offered += _useless(rng, cause, category, context, has_right=right is not None)
     if rng.random() < 0.4:
         rng.shuffle(offered)
     unique = {choice.code: choice for choice in offered}
@@ -109,7 +109,7 @@ def _right(
 
 
 def _useless(
-    rng: random.Random, cause: str, category: Category, *, has_right: bool
+    rng: random.Random, cause: str, category: Category, context: Context, *, has_right: bool
 ) -> list[ActionChoice]:
     """Actions that would not help this cause."""
     remedies = KNOWLEDGE[cause].remedies
@@ -120,6 +120,9 @@ def _useless(
         elif category is Category.STORAGE and cause != "disk_full":
             offers += [action("vacuum_journal", "journal"), action("clean_tmp", _TMP)]
         elif "restart_unit" not in remedies:
-            target = unit_name(pick(rng, ("nginx", "cron", "sshd", slots.invented(rng))))
+            service = context.get("svc")
+            if service is None or rng.random() < 0.4:
+                service = pick(rng, ("nginx", "cron", "sshd", slots.invented(rng)))
+            target = unit_name(service)
             offers += [action("restart_unit", target), action("reset_failed_unit", target)]
     return offers
