@@ -77,7 +77,7 @@ def test_shares_add_up_and_every_family_comes() -> None:
     families = {sample.family for sample in SAMPLES}
     assert families >= {f"call:{tool}" for tool in TOOLS}
     assert families >= {
-        "failed", "hostile", "follow_up", "second_call", "absent", "no_tools", "unclear",
+        "failed", "hostile", "follow_up", "joined", "second_call", "absent", "no_tools", "unclear",
         "change", "off_topic", "identity", "greeting", "thanks",
     }  # fmt: skip
 

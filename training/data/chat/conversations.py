@@ -1,17 +1,18 @@
 """Whole conversations, and how often each kind comes.
 
-Families: `call:<tool>`, `failed`, `hostile`, `follow_up`, `second_call`, `absent`, `no_tools`,
-`unclear`, `change`, `off_topic`, `identity`, `greeting`, `thanks`.
+Families: `call:<tool>`, `failed`, `hostile`, `follow_up`, `joined`, `second_call`, `absent`,
+`no_tools`, `unclear`, `change`, `off_topic`, `identity`, `greeting`, `thanks`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import random
 import tomllib
 from collections.abc import Callable, Iterator
 
-from training.data.chat import talk
+from training.data.chat import spans, talk
 from training.data.chat.grammar import parse_lines
 from training.data.chat.offers import absent_offer, offer, stray_offer
 from training.data.chat.phrasings import ALL, TOOLS, Question
@@ -30,6 +31,8 @@ _TABLE = tomllib.loads(
     (pathlib.Path(__file__).parent / "follow_ups.toml").read_text(encoding="utf-8")
 )
 _REPEATS = parse_lines(_TABLE["repeats"])
+_EXCHANGED = ("unit", "path", "process", "port", "interface", "text", "hours")
+"""Arguments that a follow-up exchanges."""
 _ABOUT_KEY = parse_lines(_TABLE["about_key"])
 
 
@@ -96,6 +99,37 @@ def _follow_up(rng: random.Random) -> ChatSample:
         turns += [UserText(text=asked), AssistantText(text=answer)]
     return ChatSample(
         tools=offer(rng, question.tool, question.text), turns=tuple(turns), family="follow_up"
+    )
+
+
+def _joined(rng: random.Random) -> ChatSample:
+    """A short follow-up that the agent reads together with the question before it: the newer
+    argument counts."""
+    first = _ask(rng, plain=0.8)
+    changed = [name for name in _EXCHANGED if name in first.arguments]
+    if not changed:
+        return _call(rng)
+    name = changed[0]
+    if name == "hours":
+        words, value = spans.hours(rng)
+        shown: object = value
+    else:
+        other = ALL[first.tool].ask(rng)
+        while name not in other.arguments:
+            other = ALL[first.tool].ask(rng)
+        shown = other.arguments[name]
+        words = str(shown)
+    form = _ABOUT_KEY[int(rng.random() * len(_ABOUT_KEY))]
+    question = dataclasses.replace(
+        first,
+        text=f"{first.text} {form.expand(rng, lambda _: words)}",
+        arguments={**first.arguments, name: shown},
+    )
+    outcome = registry.build(rng, question)
+    return ChatSample(
+        tools=offer(rng, question.tool, question.text),
+        turns=_turns(question, outcome, answer=outcome.answer(question.focus)),
+        family="joined",
     )
 
 
@@ -182,10 +216,11 @@ def _talk(kind: str, *, bare: float) -> Callable[[random.Random], ChatSample]:
 
 
 MIX: tuple[tuple[Callable[[random.Random], ChatSample], float], ...] = (
-    (_call, 0.60),
+    (_call, 0.58),
     (_failed, 0.04),
     (_hostile, 0.03),
     (_follow_up, 0.06),
+    (_joined, 0.02),
     (_second_call, 0.06),
     (_after_talk, 0.03),
     (_absent, 0.025),
