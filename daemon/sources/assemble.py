@@ -116,13 +116,16 @@ class Assembler:
                 )
                 and self._joins(line, header)
             ):
-                self._join_line(line if header is None else header.message)
+                dated = header is not None and header.at is not None
+                self._join_line(header.message if header is not None and dated else line)
             else:
                 if self._span:
                     self._emit(out, now)
                 headed = header is not None
                 if header is None:
                     header = Header(None, "", None, line)
+                elif not header.message or header.message.isspace():
+                    header = header._replace(message=line)  # a header is all there is
                 self._header = header
                 self._headed = headed
                 self._parts.append(header.message)
@@ -130,7 +133,7 @@ class Assembler:
                 self._span = 1
                 self._first = number
                 if join:
-                    trace.begin(header.message, headed=headed)
+                    trace.begin(line if header.at is None else header.message, headed=headed)
             if odd:
                 self._lost += cut.get(index, 0)
                 self._invalid += index in invalid
@@ -151,7 +154,8 @@ class Assembler:
     def _joins(self, line: str, header: Header | None) -> bool:
         if self._span >= self._max_lines:
             return False
-        if header is None:
+        # A header without a time may be none: "ValueError: x", "panic: x".
+        if header is None or header.at is None:
             return self._trace.continues(line, headed=False)
         # Several programs write into one file: a trace goes on only in its own program's lines.
         if self._header is None or header.unit != self._header.unit:

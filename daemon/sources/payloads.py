@@ -1,4 +1,4 @@
-"""From what others send (MQTT, HTTP, Alertmanager) to events. Pure.
+"""From what others send to events. Pure.
 
 Everything in a payload is the sender's word: bounded, cleaned, and never more than `text` unless
 the caller vouches for the sender.
@@ -7,7 +7,7 @@ the caller vouches for the sender.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,6 @@ from tiers.vocabulary import Provenance, Severity, SourceKind
 TEXT_LIMIT = 16_384
 _NAME_LIMIT = 200
 _FUTURE_SECONDS = 300.0
-_MOST_LABELS = 32
 _PRIORITY = {
     Severity.INFO.value: 6,
     Severity.NOTICE.value: 5,
@@ -113,60 +112,6 @@ def payload_of(raw: bytes, *, text_limit: int = TEXT_LIMIT) -> Mapping[str, Any]
     return {"text": text}
 
 
-def events_from_alertmanager(
-    body: Mapping[str, Any], *, source: str, now: float
-) -> Iterator[Event | PayloadError]:
-    """The alerts of an Alertmanager webhook (version 4), each an event or what is wrong with it.
-
-    Always `text`: whoever can post to the webhook can claim anything. The key is the alert's own
-    fingerprint with its start and status, so that a repeated notification is no new event.
-    """
-    alerts = body.get("alerts")
-    if not isinstance(alerts, list):
-        yield PayloadError('the body has no list "alerts"; send Alertmanager\'s webhook as it is')
-        return
-    for alert in alerts:
-        if not isinstance(alert, dict):
-            yield PayloadError("an alert is not an object")
-            continue
-        labels, annotations = _words(alert.get("labels")), _words(alert.get("annotations"))
-        status = str(alert.get("status", "firing"))[:20]
-        name = labels.get("alertname", "alert")
-        summary = annotations.get("summary") or annotations.get("description") or name
-        started = str(alert.get("startsAt", ""))[:64]
-        fingerprint = (
-            str(alert.get("fingerprint", ""))
-            or orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
-        )
-        text = f"alert {name} {status}: {summary}"
-        about = labels.get("instance", "")
-        if about and about not in text:
-            text += f" ({about})"
-        yield event_from_payload(
-            {
-                "text": text,
-                "unit": labels.get("job", name),
-                "severity": "info" if status == "resolved" else labels.get("severity", "warning"),
-                "host": about,
-                "id": _key_of(fingerprint, started, status),
-                "at": alert.get("endsAt") if status == "resolved" else alert.get("startsAt"),
-            },
-            provenance=Provenance.TEXT,
-            kind=SourceKind.HTTP,
-            source=source,
-            now=now,
-        )
-
-
-def _words(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {
-        str(key)[:_NAME_LIMIT]: _clean(str(word), 2_000)[0]
-        for key, word in list(value.items())[:_MOST_LABELS]
-    }
-
-
 def _name(payload: Mapping[str, Any], field: str) -> str:
     value = payload.get(field)
     if value is None:
@@ -187,7 +132,8 @@ def _clean(text: str, limit: int) -> tuple[str, int]:
 def _time(value: Any, now: float) -> float:
     at = now
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        at = float(value)
+        # Compared before it is converted: an integer may be too large for a float.
+        at = float(value) if 0 < value <= now + _FUTURE_SECONDS else now
     elif isinstance(value, str):
         try:
             parsed = datetime.fromisoformat(value[:64])

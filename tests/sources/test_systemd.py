@@ -252,9 +252,9 @@ async def test_restart_loop_over_the_bus(bus: Bus, systemd: FakeSystemd, keeper:
             systemd.set("web.service", "activating", "auto-restart", NRestarts=count, **service)
             await asyncio.sleep(0.15)
         await keeper.until(lambda: len(keeper.texts) == 1)
-    assert keeper.texts == [
-        "unit web.service restarts again and again: 3 restarts in 10 min, signal (killed by SIGABRT)"
-    ]
+    (text,) = keeper.texts
+    assert text.startswith("unit web.service restarts again and again: 3 restarts in 10 min, ")
+    assert text.endswith("signal (killed by SIGABRT)")
 
 
 async def test_no_bus_and_no_systemd_are_absent(tmp_path: Path, bus: Bus, keeper: Keeper) -> None:
