@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from daemon.cli import ask, check, incidents, inject, memory, review, run, scan, status
 from daemon.cli.context import Context, err
-from daemon.cli.exits import CommandError, Exit
+from daemon.cli.exits import CommandError
 
 app = typer.Typer(
     name="triaged",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An AI system administrator that runs as a daemon, with local models only.",
@@ -59,21 +60,16 @@ app.add_typer(memory.app, name="memory")
 
 
 def entry() -> None:
-    """The console script: every failure is a sentence on stderr and an exit code."""
+    """The console script: every failure is a sentence on stderr and an exit code.
+
+    Usage errors, `typer.Exit` and Ctrl-C are typer's business; our own errors are ours.
+    """
     try:
-        app(standalone_mode=False)
+        app()
     except CommandError as error:
         err.print(f"triaged: {error}", markup=False, style="red")
         sys.exit(int(error.code))
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(int(Exit.USAGE))
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
+        # The reader has gone (`triaged ... | head`): nothing is left to say, and no traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
