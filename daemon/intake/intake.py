@@ -13,9 +13,9 @@ from typing import Protocol
 
 import structlog
 
+from daemon.errors import SourceError
 from daemon.events import Batch
 from daemon.intake.fold import Fold, Folded
-from daemon.sources.base import SourceError
 from daemon.store.prepared import Committed, Group
 
 log = structlog.get_logger()

@@ -6,8 +6,19 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from daemon.errors import SourceAbsentError, SourceError
 from daemon.events import Batch, Cursor
 from tiers.vocabulary import SourceKind
+
+
+__all__ = [
+    "Emit",
+    "Receipt",
+    "Source",
+    "SourceAbsentError",
+    "SourceError",
+    "SourceState",
+]
 
 
 class Receipt(Protocol):
@@ -35,16 +46,6 @@ class SourceState(enum.StrEnum):
     BACKOFF = "backoff"  # failed; starts again after a pause
     ABSENT = "absent"  # this host has no such thing; said once
     STOPPED = "stopped"
-
-
-class SourceAbsentError(Exception):
-    """This host lacks what the source reads (no journal, no system bus). Not a failure: the source
-    is skipped, with this sentence."""
-
-
-class SourceError(Exception):
-    """A source failed in a way it expects. The sentence says what, why and what to do; the
-    supervisor starts it again with backoff."""
 
 
 class Source(Protocol):
