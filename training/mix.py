@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from training import render
+from training.battering import batter
 from training.data.cases import generate as generate_cases
 from training.data.chat.conversations import generate as generate_chat
 from training.data.events.generate import generate as generate_events
@@ -103,7 +104,10 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
         rng = random.Random(f"{recipe.seed} corpus {kind}")
         generate, draw = KINDS[kind]
         while have < wanted:
-            drawn = [draw(sample) for sample in generate(rng, _CHUNK)]
+            samples = generate(rng, _CHUNK)
+            if recipe.battered:
+                samples = (batter(sample, rng, recipe.battered) for sample in samples)
+            drawn = [draw(sample) for sample in samples]
             first = int(len(drawn) * recipe.torn)
             both = (encoded(tearing, drawn[:first], rng), encoded(tokenizer, drawn[first:], rng))
             for ids, heavy in itertools.chain(*both):

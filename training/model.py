@@ -60,9 +60,12 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """`dropout` is the share of embedding features that training hides at random."""
+
+    def __init__(self, shape: Shape, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
+        self.dropout = dropout
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = Norm(shape.width, shape.epsilon)
@@ -85,7 +88,7 @@ class Decoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """`tokens` [batch, length] to final features [batch, length, width]; `logits` of those."""
         length = tokens.shape[1]
-        x = self.embedding(tokens)
+        x = F.dropout(self.embedding(tokens), self.dropout, self.training)
         cos, sin = self.cos[:length], self.sin[:length]
         for layer in self.layers:
             x = layer(x, cos, sin)

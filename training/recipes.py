@@ -23,6 +23,10 @@ class Recipe:
     torn: float = 0.0
     """Share of the documents that are encoded with merges left out at random, so that a word is
     also known by its parts (BPE-dropout, Provilkov et al. 2020)."""
+    battered: float = 0.0
+    """Share of the events that lose some words, and a quarter as many that get words which try to
+    instruct the reader, so that no single word and no known sentence decides alone."""
+    dropout: float = 0.0
     matrix_rate: float = 0.02
     embedding_rate: float = 0.004
     seed: int = 20261121
@@ -37,7 +41,9 @@ TRIGGER = Recipe(
     shares={"decision": 0.86, "trigger_json": 0.14},
     tokens=5_500_000,
     batch_tokens=6_000,
-    torn=0.4,
+    torn=0.35,
+    battered=0.3,
+    dropout=0.08,
 )
 
 GENERAL = Recipe(

@@ -46,7 +46,7 @@ class Trainer:
         self.recipe = recipe
         self.corpus = corpus
         self.device = device
-        self.model = Decoder(recipe.shape).to(device)
+        self.model = Decoder(recipe.shape, dropout=recipe.dropout).to(device)
         layers = dict(self.model.layers.named_parameters())
         self.optimizers: list[torch.optim.Optimizer] = [
             Muon([w for w in layers.values() if w.dim() == 2], lr=recipe.matrix_rate),
@@ -119,8 +119,17 @@ class Trainer:
         self.seconds = state["seconds"]
 
 
-def train(recipe: Recipe, folder: Path, *, tokens: int, every: float, device: str) -> Path:
-    """Train to the end of the corpus, from the last checkpoint if there is one; its file."""
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    tokens: int,
+    every: float,
+    device: str,
+    until: int | None = None,
+) -> Path:
+    """Train to the end of the corpus, or to its first `until` tokens, from the last checkpoint if
+    there is one; its file."""
     _, corpus = prepare(recipe, folder, tokens=tokens)
     plan = batches(corpus, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
     trainer = Trainer(recipe, corpus, device=device)
@@ -128,7 +137,7 @@ def train(recipe: Recipe, folder: Path, *, tokens: int, every: float, device: st
     if file.exists():
         trainer.load(file)
         print(f"{recipe.name}: going on after step {trainer.step} of {len(plan)}", flush=True)
-    total = len(corpus.tokens)
+    total = min(len(corpus.tokens), until or len(corpus.tokens))
     print(
         f"{recipe.name}: {recipe.shape.parameters():,} parameters, {total:,} tokens, "
         f"{len(plan)} steps, {torch.get_num_threads()} threads on {device}",
@@ -139,7 +148,7 @@ def train(recipe: Recipe, folder: Path, *, tokens: int, every: float, device: st
     saved = began = time.monotonic()
     before = trainer.seconds
     with log:
-        while trainer.step < len(plan):
+        while trainer.step < len(plan) and trainer.tokens < total:
             loss = trainer.learn(plan[trainer.step], trainer.tokens / total)
             trainer.seconds = before + time.monotonic() - began
             progress.show(trainer.tokens, f"loss {loss:.3f}")
@@ -160,6 +169,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--out", type=Path, required=True, help="folder for everything it makes")
     parser.add_argument("--tokens", type=float, help="corpus size; the recipe's when left out")
+    parser.add_argument("--until", type=float, help="end after so many tokens of the corpus")
     parser.add_argument("--every", type=float, default=120.0, help="seconds between checkpoints")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -167,7 +177,14 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(given.threads)
     recipe = RECIPES[given.name]
     tokens = int(given.tokens or recipe.tokens)
-    train(recipe, given.out, tokens=tokens, every=given.every, device=given.device)
+    train(
+        recipe,
+        given.out,
+        tokens=tokens,
+        every=given.every,
+        device=given.device,
+        until=int(given.until) if given.until else None,
+    )
 
 
 if __name__ == "__main__":

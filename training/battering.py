@@ -1,0 +1,44 @@
+"""Makes events harder to recognise by heart: words are lost, and instructions are mixed in."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import TypeVar
+
+from training.data.events.hostile import inject
+from training.data.samples import DecisionSample
+
+_LOST = 0.1
+_LEAST_WORDS = 5
+_KEPT = frozenset(["no", "not", "none", "never", "without", "zero", "failed", "failure", "error"])
+
+Sample = TypeVar("Sample")
+
+
+def batter(sample: Sample, rng: random.Random, share: float) -> Sample:
+    """`share` of the events with words lost, a quarter as many with an instruction mixed in. The
+    label stays; what is not an event stays as it is."""
+    if not isinstance(sample, DecisionSample):
+        return sample
+    chance = rng.random()
+    if chance < share:
+        return dataclasses.replace(sample, text=with_words_lost(sample.text, rng))
+    if chance < share * 1.25:
+        return dataclasses.replace(sample, text=inject(rng, sample.text))
+    return sample
+
+
+def with_words_lost(text: str, rng: random.Random) -> str:
+    """Each word goes with a small chance, but none that negates, counts or says what failed."""
+    words = text.split(" ")
+    if len(words) < _LEAST_WORDS:
+        return text
+    kept = [
+        word
+        for word in words
+        if word.lower().strip(".,:;()") in _KEPT
+        or any(letter.isdigit() for letter in word)
+        or rng.random() >= _LOST
+    ]
+    return " ".join(kept) if kept else text
