@@ -81,5 +81,10 @@ def _again(call: ChatCall, *, text: str, problem: str) -> ChatCall:
 def _no_usage(client: LlmClient) -> Usage:
     """For calls that failed without telling what they cost."""
     return Usage(
-        model="", endpoint=client.url, prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=2
+        model=client.model,
+        endpoint=client.url,
+        prompt_tokens=0,
+        completion_tokens=0,
+        seconds=0.0,
+        calls=2,
     )

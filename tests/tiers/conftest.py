@@ -26,6 +26,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Large enough that an answer takes seconds."""
+    path = tmp_path_factory.mktemp("models") / "slow.gguf"
+    return write_tiny_model(path, width=256, layers=8)
+
+
+@pytest.fixture(scope="session")
 def tiny_decision_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("models") / "decides.gguf", decision=True)
 

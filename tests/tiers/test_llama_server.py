@@ -111,8 +111,10 @@ async def test_starting_and_stopping_twice_is_harmless(make: Make) -> None:
     assert (await server.start()).state is ServerState.READY
 
 
-async def test_a_killed_server_comes_back_and_a_cut_answer_is_told(make: Make) -> None:
-    server = make()
+async def test_a_killed_server_comes_back_and_a_cut_answer_is_told(
+    make: Make, slow_model: Path
+) -> None:
+    server = make(model=slow_model)
     status = await server.start()
     old = pid_of(server)
     client = LlmClient(name="review", url=status.url, max_tokens=900)

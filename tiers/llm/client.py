@@ -98,6 +98,11 @@ class LlmClient:
         """The endpoint, without a trailing `/v1`."""
         return self._http.url
 
+    @property
+    def model(self) -> str:
+        """The model that answered last, "" before the first call."""
+        return self._info.model if self._info is not None else self._model or ""
+
     async def aclose(self) -> None:
         """Closes every connection; calls that run are cut."""
         await self._http.aclose()
@@ -239,8 +244,7 @@ class LlmClient:
         )
 
     def _usage(self, document: Mapping[str, Any], seconds: float) -> Usage:
-        model = self._info.model if self._info is not None else self._model or ""
-        return usage_from(document, model=model, endpoint=self.url, seconds=seconds)
+        return usage_from(document, model=self.model, endpoint=self.url, seconds=seconds)
 
     @contextlib.asynccontextmanager
     async def _forgetting(self) -> AsyncIterator[None]:
