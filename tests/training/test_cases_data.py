@@ -39,9 +39,9 @@ def test_answers_are_among_what_the_case_offers(drawn: list[CaseSample]) -> None
         assert len(codes) == len(set(codes))
         assert set(sample.evidence) <= {item.ref for item in case.evidence}
         assert set(sample.actions) <= {action.code for action in case.actions}
-        assert [item.ref for item in case.evidence] == [
+        assert {item.ref for item in case.evidence} == {
             f"E{number}" for number in range(1, len(case.evidence) + 1)
-        ]
+        }
 
 
 def test_sizes_are_bounded(drawn: list[CaseSample]) -> None:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tiers.causes import all_causes
-from tiers.contracts import (
-    INSUFFICIENT_EVIDENCE,
-    Case,
-    Disposition,
-    Evidence,
-    PastIncident,
-)
+from tiers.contracts import INSUFFICIENT_EVIDENCE, Case, Disposition, Evidence
 from tiers.vocabulary import Category, Provenance, Severity
 from training.data.cases import evidence, offers
+from training.data.cases import surroundings as around
 from training.data.cases.evidence import Line
 from training.data.cases.knowledge import EXPECTED_CHANGE, KNOWLEDGE, NOISE
 from training.data.events import hostile, slots
@@ -25,20 +19,6 @@ from training.data.events.slots import Context, between, pick
 from training.data.samples import CaseSample
 
 MAX_SUMMARY: Final = 160
-_EPOCH: Final = datetime(2025, 1, 1, tzinfo=UTC)
-_FACTS: Final = (
-    ("host", slots.SLOTS["host"]),
-    ("kernel", slots.SLOTS["kernel"]),
-    ("uptime", lambda rng, _context: f"{between(rng, 1, 400)} days"),
-    ("load", lambda rng, _context: f"{rng.random() * 3:.2f}"),
-    ("os", lambda rng, _context: pick(rng, ("Debian 12", "Ubuntu 24.04", "Fedora 41", "Arch"))),
-    ("memory available", lambda rng, _context: f"{between(rng, 25, 80)}%"),
-    ("disk /", lambda rng, _context: f"{between(rng, 12, 70)}% full"),
-    ("failed units", lambda rng, _context: str(between(rng, 0, 2))),
-    ("last boot", lambda rng, _context: f"{between(rng, 2, 90)} days ago"),
-    ("cpus", lambda rng, _context: str(pick(rng, (2, 4, 8, 16)))),
-)
-_SOURCES: Final = ("journald", "journald", "journald", "file", "mqtt", "http")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,30 +35,45 @@ def build(rng: random.Random, cause: str) -> CaseSample:
     """A case whose right answer is `cause`."""
     context: Context = {}
     shown = _shown(rng, cause, context)
-    beside = _beside(rng, cause, shown, context)
-    items = [*(_Item(line, True, line) for line in shown), *beside]
+    items = [*(_Item(line, True, line) for line in shown), *_beside(rng, cause, shown, context)]
     items = _misled(rng, items[:8])
-    if rng.random() < 0.55:
+    refs = [f"E{number}" for number in range(1, len(items) + 1)]
+    order = rng.random()
+    if order < 0.55:
         rng.shuffle(items)
+    if 0.35 < order < 0.85:
+        pairs = sorted(zip(refs, items, strict=True), key=lambda each: around.trust(each[1].line))
+        refs, items = [ref for ref, _ in pairs], [item for _, item in pairs]
+    cited = tuple(ref for ref, item in zip(refs, items, strict=True) if item.shows)[:4]
     key = [item.said for item in items if item.shows] or [item.said for item in items if item.vague]
     category = _category(rng, cause, key)
+    severity = _severity(cause, key)
+    summary = _summary(cause, key[0])
     offered, helpful = offers.actions(
         rng, cause=cause, category=category, shown=shown, context=context
     )
-    severity = _severity(cause, key)
-    cited = tuple(f"E{n}" for n, item in enumerate(items, start=1) if item.shows)[:4]
     case = Case(
         incident_id=between(rng, 1, 9_999),
-        title=_title(rng, items),
-        severity=_first_guess(rng, severity),
+        title=around.title(rng, cause, key[0] if rng.random() < 0.85 else pick(rng, items).line),
+        severity=around.first_guess(rng, severity),
         category=category,
-        opened_at=_at(rng),
-        evidence=tuple(_evidence(rng, f"E{n}", item.line) for n, item in enumerate(items, start=1)),
-        facts=_facts(rng),
-        similar=_similar(rng, cause),
+        opened_at=around.moment(rng),
+        evidence=tuple(
+            Evidence(
+                ref=ref,
+                provenance=item.line.provenance,
+                source=around.source(rng, item.line),
+                text=item.line.text,
+                at=around.moment(rng),
+                count=item.line.count,
+            )
+            for ref, item in zip(refs, items, strict=True)
+        ),
+        facts=around.facts(rng, context, around.most([item.line for item in items])),
+        similar=around.similar(rng, cause),
         causes=offers.causes(rng, category, cause),
         actions=offered,
-        earlier=_earlier(rng, severity, category),
+        earlier=around.earlier(rng, cause, summary),
     )
     return CaseSample(
         case=case,
@@ -88,7 +83,7 @@ def build(rng: random.Random, cause: str) -> CaseSample:
         confidence=_confidence(cause, key),
         evidence=() if cause == INSUFFICIENT_EVIDENCE else cited,
         actions=helpful,
-        summary=_summary(cause, key[0]),
+        summary=summary,
     )
 
 
@@ -157,20 +152,6 @@ def _misled(rng: random.Random, items: list[_Item]) -> list[_Item]:
     return items
 
 
-def _evidence(rng: random.Random, ref: str, line: Line) -> Evidence:
-    source = line.unit
-    if line.provenance is Provenance.TEXT and rng.random() < 0.3:
-        source = pick(rng, _SOURCES)
-    return Evidence(
-        ref=ref,
-        provenance=line.provenance,
-        source=source,
-        text=line.text,
-        at=_at(rng),
-        count=line.count,
-    )
-
-
 # --- the rest of the case ------------------------------------------------------------------------
 
 
@@ -186,55 +167,6 @@ def _severity(cause: str, lines: Sequence[Line]) -> Severity:
     if cause == EXPECTED_CHANGE:
         return Severity.NOTICE
     return max((line.severity for line in lines), key=lambda each: each.rank)
-
-
-def _first_guess(rng: random.Random, severity: Severity) -> Severity:
-    """What the trigger said: mostly right, else one step off."""
-    if rng.random() < 0.75:
-        return severity if severity.rank >= Severity.WARNING.rank else Severity.WARNING
-    steps = tuple(Severity)
-    return steps[min(3, max(2, severity.rank + pick(rng, (-1, 1))))]
-
-
-def _title(rng: random.Random, items: Sequence[_Item]) -> str:
-    candidates = [item.line for item in items if item.shows] or [items[0].line]
-    line = candidates[0] if rng.random() < 0.8 else pick(rng, items).line
-    title = f"{line.unit}: {line.text}"
-    return title if len(title) <= 140 else title[:139].rstrip() + "…"
-
-
-def _facts(rng: random.Random) -> tuple[tuple[str, str], ...]:
-    chosen = rng.sample(_FACTS, pick(rng, (0, 1, 2, 3, 4)))
-    return tuple((name, make(rng, {})) for name, make in chosen)
-
-
-def _similar(rng: random.Random, cause: str) -> tuple[PastIncident, ...]:
-    if rng.random() > 0.18:
-        return ()
-    code = cause if rng.random() < 0.6 else pick(rng, all_causes()).code
-    return (
-        PastIncident(
-            incident_id=between(rng, 1, 9_999),
-            title=slots.invented(rng),
-            cause=code,
-            outcome=pick(
-                rng,
-                ("restart helped", "closed itself", "disk was replaced", "nothing was done",
-                 "configuration was mended", "space was freed", "operator closed it"),
-            ),
-            similarity=round(0.5 + rng.random() / 2, 2),
-        ),
-    )  # fmt: skip
-
-
-def _earlier(rng: random.Random, severity: Severity, category: Category) -> tuple[str, ...]:
-    if rng.random() > 0.15:
-        return ()
-    return (f"trigger: {severity} {category} {0.5 + rng.random() / 2:.2f}",)
-
-
-def _at(rng: random.Random) -> datetime:
-    return _EPOCH + timedelta(seconds=between(rng, 0, 80_000_000))
 
 
 # --- the answer ----------------------------------------------------------------------------------

@@ -24,7 +24,10 @@ _PROVENANCES: Final = {
 }
 _KERNEL_UNITS: Final = frozenset(("kernel",))
 _SYSTEMD_UNITS: Final = frozenset(("systemd", "init"))
-_MEASURED_UNITS: Final = frozenset(("metrics", "triaged", "check", "probe"))
+_MEASURED_UNITS: Final = frozenset(
+    ("metrics", "triaged", "check", "probe", "memory", "swap", "cpu", "oom_kills", "clock_step")
+)
+_MEASURES: Final = ("disk:", "inodes:", "mount_", "pressure_", "temperature:", "file_descriptors")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,24 +68,24 @@ def _read(line: str) -> Wording:
     )
 
 
-def _of_template(template: Template, *, burst: bool) -> Wording:
+def _of_template(template: Template, *, burst: bool, quiet: bool = False) -> Wording:
     unit = template.units[0]
     if unit in _KERNEL_UNITS:
         provenance = Provenance.KERNEL
     elif unit in _SYSTEMD_UNITS:
         provenance = Provenance.SYSTEMD
-    elif unit in _MEASURED_UNITS:
+    elif unit in _MEASURED_UNITS or unit.startswith(_MEASURES):
         provenance = Provenance.MEASURED
     else:
         provenance = Provenance.TEXT
     return Wording(
-        severity=template.burst if burst and template.burst else template.severity,
+        severity=template.severity if quiet else template.burst or template.severity,
         provenance=provenance,
         category=template.category,
         unit=compile_text(unit),
         text=template.parts,
         burst=burst and template.burst is not None,
-        quiet=not burst and template.burst is not None,
+        quiet=quiet,
     )
 
 
@@ -97,11 +100,13 @@ def by_hand() -> dict[str, tuple[Wording, ...]]:
 def from_events() -> dict[str, tuple[Wording, ...]]:
     """The wordings of event templates by cause."""
     found = {
-        cause: tuple(_of_template(template, burst=True) for template in shown)
+        cause: tuple(_of_template(each, burst=each.category is Category.AUTH) for each in shown)
         for cause, shown in claimed().items()
     }
     found["expected_change"] = tuple(_of_template(each, burst=False) for each in planned())
-    found["bad_credentials"] = tuple(_of_template(each, burst=False) for each in refused_once())
+    found["bad_credentials"] = tuple(
+        _of_template(each, burst=False, quiet=True) for each in refused_once()
+    )
     return found
 
 

@@ -69,6 +69,9 @@ def actions(
     if right is not None and right.action == "restart_unit":
         if rng.random() < 0.8:
             offered.append(action("reset_failed_unit", right.target))
+    elif right is not None and right.action == "block_address":
+        others = slots.between(rng, 0, 2)
+        offered += [action("block_address", slots.ip(rng)) for _ in range(others)]
     elif right is not None and right.action == "vacuum_journal" and rng.random() < 0.7:
         offered.append(action("clean_tmp", _TMP))
     elif right is not None and right.action == "clean_tmp":

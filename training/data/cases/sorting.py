@@ -27,6 +27,10 @@ _PLANNED: Final = re.compile(
     r"maintenance|going down for|stepped down on request|graceful|SIGTERM\[soft"
 )
 _REFUSED: Final = re.compile(r"(?i)\{user\}.*|password|auth|credential|WRONG_KEY|pass")
+_UPDATE: Final = re.compile(
+    r"(?i)upgrad|install|dpkg|\bapt\b|packag|rpm|repo\b|fetch|download|signature|update|depend|"
+    r"module build|transaction|snap"
+)
 _JOB: Final = re.compile(r"(?i)cron|job|CMD|run-parts|timer|task")
 
 
@@ -101,6 +105,8 @@ def _cause_of(template: Template) -> str | None:
         if template.family not in families or template.category is not category:
             continue
         if cause == "backup_failed" and not _BACKUP.search(template.source):
+            continue
+        if cause == "update_failed" and not _UPDATE.search(template.source):
             continue
         if cause == "job_failed" and not _JOB.search(template.source):
             continue
