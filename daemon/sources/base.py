@@ -10,7 +10,6 @@ from daemon.errors import SourceAbsentError, SourceError
 from daemon.events import Batch, Cursor
 from tiers.vocabulary import SourceKind
 
-
 __all__ = [
     "Emit",
     "Receipt",

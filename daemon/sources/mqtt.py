@@ -79,9 +79,13 @@ class MqttSource:
                     handed.put_nowait((await emit(batch), mids))
             handed.put_nowait(None)
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(acknowledge())
-            group.create_task(hand_over())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(acknowledge())
+                group.create_task(hand_over())
+        except* SourceError as refused:
+            # Intake will not commit for us: nothing of it is acknowledged.
+            raise SourceError(str(refused.exceptions[0])) from refused
         raise SourceError(connection.gone or "the connection to the broker is gone")
 
     def _topic(self) -> str:

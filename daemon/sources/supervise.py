@@ -73,6 +73,8 @@ class _Supervised:
         # What was handed over in this process. Newer than the committed cursor while batches
         # are on their way: a restart must go on from here, or it would read them twice.
         self._handed_over: Cursor | None = None
+        # Not yet known to be committed; intake bounds how many there can be.
+        self._receipts: asyncio.Queue[Receipt] = asyncio.Queue()
         self._log = _log.bind(source=source.name)
 
     def status(self) -> SourceStatus:
@@ -109,7 +111,7 @@ class _Supervised:
             cursor = self._handed_over
             if cursor is None:
                 cursor = await self._load_cursor(self._source.name)
-            await self._source.run(cursor=cursor, emit=self._hand_over)
+            await self._run_watched(cursor)
         except SourceAbsentError as error:
             self._error = str(error)
             self._enter(SourceState.ABSENT)
@@ -133,8 +135,32 @@ class _Supervised:
         await asyncio.sleep(self._backoff.next())
         return True
 
+    async def _run_watched(self, cursor: Cursor | None) -> None:
+        """The source, until it ends, or until intake refuses to commit what it handed over (then
+        another daemon has taken it over, and it must not read on)."""
+        self._receipts = asyncio.Queue()
+        run = asyncio.create_task(self._source.run(cursor=cursor, emit=self._hand_over))
+        watch = asyncio.create_task(self._watch_receipts())
+        try:
+            await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done() and not watch.cancelled() and (error := watch.exception()):
+                self._handed_over = None  # it was not committed: what is stored decides
+                raise error
+            await run
+        finally:
+            for task in (run, watch):
+                task.cancel()
+            await asyncio.wait({run, watch})
+
+    async def _watch_receipts(self) -> None:
+        """Raises what the commit of a batch raises."""
+        while True:
+            receipt = await self._receipts.get()
+            await receipt.committed()
+
     async def _hand_over(self, batch: Batch) -> Receipt:
         receipt = await self._emit(batch)
+        self._receipts.put_nowait(receipt)
         if batch.cursor is not None:
             self._handed_over = batch.cursor
         self._events += len(batch.events)

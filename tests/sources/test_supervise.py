@@ -175,3 +175,36 @@ def test_backoff_grows_to_its_cap_and_starts_again() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_logging() -> None:
     structlog.reset_defaults()
+
+
+async def test_a_source_that_another_daemon_took_over_stops_reading() -> None:
+    taken = asyncio.Event()
+    loaded: list[str] = []
+
+    class Refusable:
+        async def committed(self) -> None:
+            await taken.wait()
+            raise SourceError("another triaged daemon has taken this source over")
+
+    async def emit(batch: Batch) -> Receipt:
+        return Refusable()
+
+    async def load(name: str) -> Cursor | None:
+        loaded.append(name)
+        return {"n": len(loaded)}
+
+    async def work(emit: Emit) -> None:
+        await emit(Batch(source="s", events=(event("x"),), cursor={"n": 70}))
+        await forever()
+
+    source = Scripted("s", work, lambda _: forever())
+    made = SourceSupervisor(sources=[source], emit=emit, load_cursor=load, settings=FAST)
+    with capture_logs() as logs:
+        task = asyncio.create_task(made.run())
+        await asyncio.sleep(0.1)
+        taken.set()
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait({task})
+    assert source.cursors == [{"n": 1}, {"n": 2}], "what was not committed is no place to go on"
+    assert "taken this source over" in str(logs)
