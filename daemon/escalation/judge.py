@@ -19,7 +19,7 @@ from daemon.intake.rules import RuleBook
 from daemon.intake.state import BURST_SECONDS, KnownVerdict
 from daemon.live import LiveHub
 from daemon.store import patterns
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError, StoreUnavailableError
 from daemon.store.incidents import How
 from daemon.store.patterns import PatternRow
 from daemon.store.pool import Database
@@ -115,8 +115,13 @@ class Judge:
                 limit=2 * self._parallel,
                 lease_seconds=_LEASE_SECONDS,
             )
-        done = await asyncio.gather(*(self._judge(row) for row in rows))
-        return sum(done)
+        done = await asyncio.gather(
+            *(self._judge_safely(row) for row in rows), return_exceptions=True
+        )
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return sum(1 for outcome in done if outcome is True)
 
     async def attach_some(self) -> int:
         """Counts new occurrences of escalated patterns on their incidents; returns of how many."""
@@ -128,6 +133,24 @@ class Judge:
             category = Category(row.category) if row.category else Category.APPLICATION
             await self._attach(row, severity, category)
         return len(rows) + quiet
+
+    async def _judge_safely(self, row: PatternRow) -> bool:
+        """A defect that one pattern brings out must not stop the judging of all others."""
+        try:
+            return await self._judge(row)
+        except StoreError:
+            raise
+        except Exception as error:
+            self.counts.failures += 1
+            log.error("pattern not judged", fingerprint=row.fingerprint, exc_info=error)
+            async with self._database.connection() as connection:
+                await patterns.release(
+                    connection,
+                    fingerprint=row.fingerprint,
+                    owner=self._owner,
+                    pause_seconds=_REFUSED_PAUSE_SECONDS,
+                )
+            return False
 
     async def _judge(self, row: PatternRow) -> bool:
         self.counts.calls += 1

@@ -20,7 +20,7 @@ from daemon.escalation.settle import Settlement, settle_assessment, settle_plan
 from daemon.escalation.states import Happening, State
 from daemon.live import LiveHub
 from daemon.store import assessments, leases, transitions
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError, StoreUnavailableError
 from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition
@@ -123,6 +123,15 @@ class Worker:
         except TierError as error:
             self.counts.failures += 1
             await self._postpone(incident, str(error), after=5.0, counts=True)
+        except StoreError:
+            raise
+        except Exception as error:
+            # A defect that one incident brings out must not stop the others: it is tried again a
+            # few times and then shown to a human, with the log.
+            self.counts.failures += 1
+            log.error("incident not assessed", incident=incident.id, exc_info=error)
+            why = f"triaged made a mistake ({type(error).__name__}); its log has the details"
+            await self._postpone(incident, why, after=30.0, counts=True)
 
     async def _think(self, incident: Incident) -> None:
         case = await self._casebook.case(incident)

@@ -32,6 +32,9 @@ class Limits:
     """... when it comes this many times faster than when it was judged"""
     rate_least: int = 20
     """... and at least this often within a minute"""
+    routine_factor: float = 20.0
+    routine_least: int = 600
+    """The same for what was judged as routine (info): a chatty service is no news."""
     verdict_age: float = 30 * 86400.0
     """... or when its verdict is older than this many seconds"""
 
@@ -105,9 +108,15 @@ def _why(
         return Why.RULE
     if mute in (MuteAnswer.ROSE_BY_RATE, MuteAnswer.ROSE_BY_SEVERITY) and not state.escalates:
         return Why.UNMUTED
-    usual = max(state.judged_burst, 1)
-    if state.burst >= limits.rate_least and state.burst >= limits.rate_factor * usual:
+    if _came_faster(state=state, severity=state.verdict.severity, limits=limits):
         return Why.RATE
     if now - state.verdict.at > limits.verdict_age:
         return Why.AGE
     return None
+
+
+def _came_faster(*, state: PatternState, severity: Severity, limits: Limits) -> bool:
+    routine = severity is Severity.INFO
+    least = max(limits.rate_least, limits.routine_least) if routine else limits.rate_least
+    factor = max(limits.rate_factor, limits.routine_factor) if routine else limits.rate_factor
+    return state.burst >= least and state.burst >= factor * max(state.judged_burst, 1)

@@ -20,7 +20,10 @@ where (%(states)s::text[] is null or state = any(%(states)s))
   and (%(categories)s::text[] is null or category = any(%(categories)s))
   and (%(unit)s::text is null or unit = %(unit)s)
   and (%(parent)s::bigint is null or parent_id = %(parent)s)
-  and (%(contains)s::text is null or title ilike %(contains)s)
+  and (%(contains)s::text[] is null
+       or concat_ws(' ', title, unit, category) ilike all (%(contains)s)
+       or exists (select from evidence e where e.incident_id = incidents.id
+                  and e.text ilike all (%(contains)s)))
   and (%(since)s::timestamptz is null or updated_at >= %(since)s)
   and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s
@@ -42,10 +45,13 @@ where p.fingerprint = %s order by i.id desc limit %s
 """
 
 
+_MOST_WORDS = 12
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFilter:
-    """What a listing shows; None is everything. `before` (an id) pages on. `contains` is looked
-    for in titles."""
+    """What a listing shows; None is everything. `before` (an id) pages on. Every word of `contains`
+    must be in title, unit and category, or in one piece of evidence."""
 
     states: Sequence[str] | None = None
     severities: Sequence[Severity] | None = None
@@ -116,7 +122,9 @@ async def listing(
                 "categories": _strings(wanted.categories),
                 "unit": wanted.unit,
                 "parent": wanted.parent,
-                "contains": None if wanted.contains is None else like(wanted.contains),
+                "contains": None
+                if wanted.contains is None
+                else [like(word) for word in wanted.contains.split()[:_MOST_WORDS]],
                 "since": wanted.since,
                 "before": wanted.before,
                 "limit": limit,

@@ -64,7 +64,7 @@ def test_a_known_harmless_pattern_costs_nothing() -> None:
 
 def test_a_burst_of_a_known_pattern_is_looked_at_again_and_then_not_at_every_line() -> None:
     state = pattern()
-    state.verdict = verdict(escalate=False)
+    state.verdict = verdict(escalate=False, severity=Severity.NOTICE)
     state.judged_burst = 2
     for _ in range(100):
         state.observe(at=T0)
@@ -73,6 +73,18 @@ def test_a_burst_of_a_known_pattern_is_looked_at_again_and_then_not_at_every_lin
     for _ in range(300):
         state.observe(at=T0 + 100)
     assert decide(state).judge is None
+
+
+def test_a_chatty_routine_pattern_is_no_news_until_it_floods() -> None:
+    state = pattern()
+    state.verdict = verdict(escalate=False)
+    state.judged_burst = 1
+    for _ in range(500):
+        state.observe(at=T0)
+    assert decide(state).judge is None
+    for _ in range(500):
+        state.observe(at=T0)
+    assert decide(state).judge is Why.RATE
 
 
 def test_an_old_verdict_is_asked_for_again() -> None:
