@@ -93,7 +93,7 @@ FORMS = (
         "apache-error",
         "[",
         r"\[(?P<at>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d(?:\.\d{1,6})? \d{4})\] "
-        r"\[(?:(?P<component>[\w-]{0,32}):)?(?P<level>[a-z]+[1-8]?)\] "
+        rf"\[(?:(?P<component>[\w-]{{0,32}}):)?{_LEVEL}\] "
         r"(?:\[pid (?P<pid>\d{1,10})(?::tid \d{1,20})?\] )?",
         syslog_at,
     ),

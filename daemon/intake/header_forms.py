@@ -9,6 +9,7 @@ _PLAIN: tuple[Form, ...] = (
     header_structured.PAIRS,
     *header_syslog.FORMS,
     *header_apps.FORMS,
+    *header_syslog.RING,
     *header_apps.LOOSE,
     *header_syslog.BARE,
 )

@@ -78,7 +78,7 @@ def iso_at(stamp: str) -> float | None:
     whole = _iso_head(head + rest[match.end() :] if match else stamp)
     if whole is None or not fraction:
         return whole
-    return whole + int(fraction) / 10 ** len(fraction)
+    return whole + float(f"0.{fraction}")
 
 
 def syslog_at(stamp: str, now: float) -> float | None:

@@ -17,7 +17,7 @@ from daemon.intake.header_line import (
 )
 from daemon.intake.levels import WORD, priority_of
 
-_BSD_STAMP = r"[A-Z][a-z]{2} [ \d]?\d (?:\d{4} )?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: \d{4}(?= ))?"
+_BSD_STAMP = r"[A-Z][a-z]{2} [ \d]?\d (?:\d{4} )?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: \d{4}(?=[ \]]))?"
 _ISO_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 
 # The program, its pid and the colon after them. "syslogd 1.4.1:" has a version, "-- root[12]:" is
@@ -150,7 +150,9 @@ FORMS = (
     Form("rfc5424", "<", _5424.match, _read_5424),
     Form("iso", "<" + DIGITS, _ISO.match, _read_iso),
     Form("cluster", "-" + LETTERS, _CLUSTER.match, _read_cluster),
-    Form("kernel-ring", "<[k", _RING.match, _read_ring),
 )
+RING = (Form("kernel-ring", "<[k", _RING.match, _read_ring),)
+"""After the forms that begin with a time in brackets too, and say more."""
+
 BARE = (Form("bsd-bare", "<" + LETTERS, _BSD_BARE.match, _read_bare),)
 """Fit more than they should: tried last."""

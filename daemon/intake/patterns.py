@@ -79,15 +79,27 @@ def fingerprint_of(kind: SourceKind, unit: str, masked: str) -> str:
 class _Context:
     """The patterns of one source kind and unit."""
 
-    __slots__ = ("count", "kind", "lines", "masked", "merger", "prefixes", "skeletons", "unit")
+    __slots__ = (
+        "close",
+        "count",
+        "kind",
+        "lines",
+        "masked",
+        "merger",
+        "prefixes",
+        "skeletons",
+        "unit",
+    )
 
     def __init__(self, kind: SourceKind, unit: str) -> None:
         self.kind = kind
         self.unit = unit
         self.lines: dict[str, Pattern] = {}
         """By collapsed text; a cache."""
+        self.close: dict[str, Pattern] = {}
+        """The same for lines with digits that matter: those are kept."""
         self.masked: dict[str, Pattern] = {}
-        """By text whose words are masked; a cache as well."""
+        """By text with masked words; a cache too."""
         self.skeletons: dict[str, Pattern] = {}
         """By masked text; the aliases."""
         self.merger = Merger()
@@ -103,7 +115,7 @@ class _Fresh:
     context: _Context
     masked: str
     text: str
-    places: list[tuple[int, str]]
+    places: list[tuple[int, dict[str, Pattern], str]]
     shape: Shape | None
 
 
@@ -119,6 +131,7 @@ class PatternTable:
         self._max_aliases = max_aliases
         self._max_per_unit = max(1, max_patterns // 4)
         self._contexts: dict[tuple[str, SourceKind], _Context] = {}
+        self._entries: dict[tuple[str, SourceKind], _Context] = {}
         self._patterns: dict[str, Pattern] = {}
         self._words = Words()
         self._cached_lines = 0
@@ -135,20 +148,19 @@ class PatternTable:
 
     @property
     def overflowed(self) -> int:
-        """Lines that found no room for a pattern of their own, looked up anew each time counted."""
+        """Masked texts that found no room for a pattern of their own."""
         return self._overflowed
 
     # --- the hot path --------------------------------------------------------------------------
 
     def reduce(self, kind: SourceKind, unit: str, text: str) -> Pattern:
         """The pattern of one line. Never raises for any text."""
-        context = self._contexts.get((unit, kind)) or self._enter(kind, unit)
+        context = self._entries.get((unit, kind)) or self._enter(kind, unit)
         text = _cut(text)
         key = collapse(text)
         pattern = context.lines.get(key)
         if pattern is _LOOK_CLOSER:
-            key = collapse(keep_digits(text))
-            pattern = context.lines.get(key)
+            pattern = context.close.get(collapse(keep_digits(text)))
         if pattern is None:
             (pattern,) = self._resolve([(context, key, text)])
         return pattern
@@ -161,22 +173,21 @@ class PatternTable:
         append = found.append
         missed: list[tuple[_Context, str, str]] = []
         places: list[int] = []
-        contexts = self._contexts
+        entries = self._entries
         last_unit: str | None = None
         last_kind: SourceKind | None = None
         context: _Context | None = None
         for event in events:
             text, unit, kind = event.text, event.unit, event.kind
             if context is None or unit != last_unit or kind is not last_kind:
-                context = contexts.get((unit, kind)) or self._enter(kind, unit)
+                context = entries.get((unit, kind)) or self._enter(kind, unit)
                 last_unit, last_kind = unit, kind
             if len(text) > LONGEST_TEXT or "\n" in text:
                 text = _cut(text)
             key = collapse(text)
             pattern = context.lines.get(key)
             if pattern is _LOOK_CLOSER:
-                key = collapse(keep_digits(text))
-                pattern = context.lines.get(key)
+                pattern = context.close.get(collapse(keep_digits(text)))
             if pattern is None:
                 places.append(len(found))
                 missed.append((context, key, text))
@@ -234,8 +245,9 @@ class PatternTable:
     def _enter(self, kind: SourceKind, unit: str) -> _Context:
         """The context of a unit as its source calls it."""
         context = self._context(kind, steady_unit(unit))
-        if len(self._contexts) < 2 * MOST_UNITS:
-            self._contexts[unit, kind] = context
+        if len(self._entries) >= 2 * MOST_UNITS:
+            self._entries.clear()
+        self._entries[unit, kind] = context
         return context
 
     def _context(self, kind: SourceKind, unit: str) -> _Context:
@@ -253,10 +265,10 @@ class PatternTable:
         found: list[Pattern | None] = []
         fresh: dict[tuple[int, str], _Fresh] = {}
         for context, key, text in missed:
-            kept = key
+            cache, kept = context.lines, key
             if digits_matter(key):
-                self._cache(context.lines, key, _LOOK_CLOSER)
-                kept = collapse(keep_digits(text))
+                self._cache(cache, key, _LOOK_CLOSER)
+                cache, kept = context.close, collapse(keep_digits(text))
             words = mask_words(kept, self._words)
             line = " ".join(words)
             pattern = context.masked.get(line)
@@ -267,7 +279,7 @@ class PatternTable:
                 if pattern is not None:
                     self._cache(context.masked, line, pattern)
             if pattern is not None:
-                self._cache(context.lines, kept, pattern)
+                self._cache(cache, kept, pattern)
             else:
                 entry = fresh.get((id(context), masked))
                 if entry is None:
@@ -275,20 +287,20 @@ class PatternTable:
                     fresh[id(context), masked] = entry
                     if entry.shape is not None:
                         self._learn(context, entry.shape)
-                entry.places.append((len(found), kept))
+                entry.places.append((len(found), cache, kept))
             found.append(pattern)
         for entry in fresh.values():
             pattern = self._settle(entry)
-            for place, kept in entry.places:
+            for place, cache, kept in entry.places:
                 found[place] = pattern
-                self._cache(entry.context.lines, kept, pattern)
+                self._cache(cache, kept, pattern)
         return found  # type: ignore[return-value]  # each None was filled in
 
     def _learn(self, context: _Context, shape: Shape) -> None:
         self._families += context.merger.learn(shape)
         if self._families > MOST_FAMILIES:
             self._families = 0
-            for other in set(self._contexts.values()):
+            for other in self._contexts.values():
                 other.merger.forget_half()
                 self._families += len(other.merger)
 
@@ -370,6 +382,7 @@ class PatternTable:
         if self._cached_lines >= _CACHED_LINES or self._cached_characters >= _CACHED_CHARACTERS:
             for other in self._contexts.values():
                 other.lines.clear()
+                other.close.clear()
                 other.masked.clear()
             self._cached_lines = self._cached_characters = 0
         cache[key] = pattern

@@ -81,7 +81,7 @@ def _alike(*kinds: str) -> str:
     return f"([{either}])(?: [{either}])++"
 
 
-_JOINED = re.compile(rf"({ANY})(?:(?:[,:;./|+#@&~-]{{1,3}}|,? ?[,:;/|+&~-] ){ANY})++")
+_JOINED = re.compile(rf"({ANY})(?:(?:[,:;./|+#@&~-]{{1,3}}|,? ?[,/|+&~-] ){ANY})++")
 _LIST = re.compile(
     "|".join(
         (

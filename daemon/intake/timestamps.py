@@ -15,6 +15,9 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES.split(), start=1)}
 _AHEAD = 2 * 86_400.0
 """So far ahead a clock may be before a time without a year is taken for last year's, in seconds."""
 
+_YEARS_BACK = 8
+"""29 February was at most this long ago."""
+
 _SYSLOG = re.compile(
     r"([A-Za-z]{3}) +(\d{1,2})(?: (\d{4}))? (\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: (\d{4}))?"
 )
@@ -105,8 +108,8 @@ def fields(order: str) -> Callable[[str, float], float | None]:
 def packed(text: str, now: float) -> float | None:
     """ "081109 203518": year, month, day, then hour, minute, second, two digits each."""
     digits = text.replace(" ", "")
-    pairs = [digits[at : at + 2] for at in range(0, 12, 2)]
-    return _local(f"20{pairs[0]}", int(pairs[1]), *pairs[2:], None, now=now)
+    year, month, day, hour, minute, second = (digits[at : at + 2] for at in range(0, 12, 2))
+    return _local(f"20{year}", int(month), day, hour, minute, second, None, now=now)
 
 
 def unix(value: str | float) -> float | None:
@@ -156,7 +159,7 @@ def _local(
         if year is not None:
             return _moment(int(year), month, day, hour, minute, second) + part
         this_year = dt.datetime.fromtimestamp(now).year  # noqa: DTZ006 -- the log is in local time
-        for guess in (this_year, this_year - 1, this_year - 2, this_year - 3, this_year - 4):
+        for guess in range(this_year + 1, this_year - _YEARS_BACK, -1):
             try:
                 at = _moment(guess, month, day, hour, minute, second) + part
             except ValueError:  # 29 February of a year that has none

@@ -179,7 +179,7 @@ def _pair(word: str, found: Found | None) -> str:
     """key=value: the key stays; a value that is a name, a dump of an object or nothing goes."""
     key, _, value = word.partition("=")
     named = _KEY.search(key)
-    if named is None or not value:
+    if named is None or not value or "/" in key:
         return _parts(word, found)
     tail = _TAIL.search(value)
     end = tail.start() if tail else len(value)
