@@ -56,6 +56,17 @@ class Delivery:
     redelivered: bool
 
 
+class _ClosedOnFailure(ssl.SSLSocket):
+    """paho forgets the socket of a handshake that failed."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class Connection:
     """Connects, subscribes, delivers to a callback, acknowledges when told. All methods belong to
     the event loop's thread."""
@@ -160,6 +171,7 @@ class Connection:
         if broker.username:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls is not None:
+            broker.tls.sslsocket_class = _ClosedOnFailure
             client.tls_set_context(broker.tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect

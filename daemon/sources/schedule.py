@@ -59,9 +59,13 @@ class Schedule:
         last_runs: Mapping[str, float],
         ran: Callable[[str, float], Awaitable[None]],
     ) -> None:
-        """Until cancelled. `last_runs` maps names to the Unix time of their last run; an entry
-        that never ran is due for the first time from now on. `ran` remembers a run."""
+        """Until cancelled. `last_runs` maps names to the Unix time from which the next run counts;
+        for an entry without one that is now. `ran` remembers it, also where nothing has run yet:
+        a daemon that is restarted often would otherwise never come to it."""
         now = self._clock()
+        for entry in self._entries:
+            if entry.name not in last_runs:
+                await ran(entry.name, now)
         self._last = {e.name: min(last_runs.get(e.name, now), now) for e in self._entries}
         async with asyncio.TaskGroup() as group:
             for entry in self._entries:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +19,7 @@ from daemon.events import Batch
 from daemon.sources.base import Receipt, SourceError
 from daemon.sources.mqtt import MqttSource
 from daemon.sources.settings import MqttSettings
+from tests.sources.conftest import missing
 from tests.sources.kept import Keeper
 
 if TYPE_CHECKING:
@@ -230,3 +237,44 @@ async def test_two_daemons_take_turns(mosquitto: Mosquitto) -> None:
     assert one.texts
     assert two.texts
     assert sorted(one.texts + two.texts) == sorted(f"message {n}" for n in range(100))
+
+
+@pytest.fixture
+def certificate() -> Iterator[Path]:
+    """A folder with cert.pem and key.pem for localhost, outside pytest's folder, which the
+    broker's own user may not enter."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        missing("openssl")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        command += ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
+        command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        subprocess.run(command, check=True, capture_output=True)
+        (folder / "key.pem").chmod(0o644)
+        yield folder
+
+
+async def test_tls_checks_the_certificate(
+    mosquitto: Mosquitto, keeper: Keeper, certificate: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mosquitto.stop()
+    mosquitto.extra = (
+        f"allow_anonymous true\nlistener {port} 127.0.0.1\nallow_anonymous true\n"
+        f"certfile {certificate}/cert.pem\nkeyfile {certificate}/key.pem"
+    )
+    mosquitto.start()
+    trusted = {"host": "localhost", "port": port, "tls": True}
+    with pytest.raises(SourceError, match="CERTIFICATE_VERIFY_FAILED"):
+        await source(mosquitto, **trusted).run(cursor=None, emit=keeper.emit)
+    trusting = source(mosquitto, **trusted, tls_ca=certificate / "cert.pem")
+    async with keeper.running(trusting):
+        await subscribed(keeper, mosquitto)
+        keeper.batches.clear()
+        await publish(mosquitto, *(f"message {n}" for n in range(300)))
+        await keeper.until(lambda: len(keeper.texts) >= 300)
