@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 _WORD = re.compile(r"[^\s,;()\[\]{}<>\"'`*|=]*\d[^\s;()\[\]{}<>\"'`*|=]*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _PURE = re.compile(r"[~≈+-]?(\d+(?:[.,]\d+)*)(?:\W*|%|\W*[a-zA-Zµ°%]{1,6}(?:/[a-zA-Z]{1,4})?)")
 _ORDINAL = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
 _EDGES = ".,:!?%…\u2013\u2014-"
+_MOST_DECIMALS = 9
 _FREE = frozenset({0.0, 1.0})
 """Nobody looks up "one of them" or "0 problems"."""
 
@@ -65,25 +66,29 @@ def _grounded(figure: str, sources: Sources) -> bool:
 
 
 def _known(written: str, numbers: frozenset[float]) -> bool:
-    values = _values(written)
-    if any(value in _FREE or value in numbers for value in values):
-        return True
-    decimals = len(written.rpartition(".")[2]) if "." in written else 0
-    return any(
-        abs(value - number) <= 0.5 * 10.0**-decimals + 1e-9 and number != int(number)
-        for value in values
-        for number in numbers
-    )
+    """Whether a written number, or one that it is the rounding of, is among `numbers`."""
+    for value, decimals in _readings(written):
+        if value in _FREE or value in numbers:
+            return True
+        if decimals > _MOST_DECIMALS:
+            continue
+        half = 0.5 * 10.0**-decimals + 1e-9
+        finer = (number for number in numbers if number * 10**decimals % 1)
+        if any(abs(value - number) <= half for number in finer):
+            return True
+    return False
 
 
-def _values(written: str) -> Sequence[float]:
-    """What a written number may mean: "1,234" is 1234, or 1.234 where a comma is the point."""
+def _values(written: str) -> Iterator[float]:
+    for value, _ in _readings(written):
+        yield value
+
+
+def _readings(written: str) -> Iterator[tuple[float, int]]:
+    """What a written number may mean, with its decimals: "1,234" is 1234, or 1.234 where a comma
+    is the point. "16.2.1" is no number: as a whole it is in a text, or it is not."""
     plain = written.replace(",", "")
-    values = []
     if plain.count(".") <= 1:
-        values.append(float(plain))
-    else:  # a version or an address: its parts
-        values += [float(part) for part in plain.split(".")]
+        yield float(plain), len(plain.partition(".")[2])
     if written.count(",") == 1 and "." not in written:
-        values.append(float(written.replace(",", ".")))
-    return values
+        yield float(written.replace(",", ".")), len(written.partition(",")[2])
