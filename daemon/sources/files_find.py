@@ -107,6 +107,27 @@ def locate(known: Position, *, skip: set[tuple[int, int]]) -> tuple[str, Opened]
     return None
 
 
+def rotated_after(path: str, found: str) -> list[str]:
+    """Files that were rotated away from `path` later than `found` was, oldest first: with more
+    than one rotation while nobody looked, the ones in between were never seen."""
+    name = Path(path).name
+    newer = []
+    try:
+        since = Path(found).stat().st_mtime_ns
+        with os.scandir(Path(path).parent) as scan:
+            for entry in scan:
+                if entry.path in (path, found) or not entry.name.startswith(
+                    (f"{name}.", f"{name}-")
+                ):
+                    continue
+                changed = entry.stat(follow_symlinks=False).st_mtime_ns
+                if entry.is_file(follow_symlinks=False) and changed >= since:
+                    newer.append((changed, entry.path))
+    except OSError:
+        return []  # in motion: what is found is followed all the same
+    return [entry_path for _, entry_path in sorted(newer)]
+
+
 def _may_be_copy(known: Position, path: str) -> bool:
     """A short beginning is no proof; then the name has to speak for it: app.log, app.log.1."""
     if known.head_bytes >= _WEAK_HEAD:

@@ -16,7 +16,7 @@ import structlog
 from daemon.events import Cursor
 from daemon.sources.assemble import Assembler
 from daemon.sources.files_cursor import Position, dump, load
-from daemon.sources.files_find import find, folders, is_same, locate
+from daemon.sources.files_find import find, folders, is_same, locate, rotated_after
 from daemon.sources.files_open import NotALogError, Opened, is_copy, open_log
 from daemon.sources.files_tail import Tail, start_of_last_line
 from daemon.sources.lines import LineSplitter
@@ -177,6 +177,13 @@ class Registry:
         path, opened = hit
         tail = self._follow(path, opened, offset=min(known.offset, opened.size), at=at)
         tail.rotated = tail.identity not in here
+        for newer in rotated_after(known.path, path):
+            identity = self._identity_of(newer)
+            if identity is None or identity in here or identity in self.tails:
+                continue  # found by its name, or followed already
+            between = self._open(newer, identity)
+            if between is not None:
+                self._follow(newer, between, offset=0, at=at).rotated = True
 
     def _adopt(self, path: str, identity: _Identity, *, known_pattern: str, at: float) -> None:
         opened = self._open(path, identity)

@@ -114,6 +114,35 @@ async def test_rotation_while_away(tmp_path: Path, keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
+@pytest.mark.parametrize("how", ["rename", "copytruncate"])
+async def test_several_rotations_while_away(
+    tmp_path: Path, keeper: Keeper, pattern: str, how: str
+) -> None:
+    log = tmp_path / "app.log"
+    write(tmp_path / "app.log.9", "older than everything, and read long ago")
+    os.utime(tmp_path / "app.log.9", (1, 1))
+    write(log, *numbered(0, 10))
+    async with keeper.running(source(tmp_path / pattern, start_at="beginning")):
+        await keeper.until(lambda: numbered(9, 10)[0] in keeper.texts)
+    for generation in range(3):
+        n = 10 + generation * 10
+        write(log, *numbered(n, n + 10))
+        for old in (2, 1):
+            if (rotated := tmp_path / f"app.log.{old}").exists():
+                rotated.rename(tmp_path / f"app.log.{old + 1}")
+        if how == "rename":
+            log.rename(tmp_path / "app.log.1")
+        else:
+            shutil.copyfile(log, tmp_path / "app.log.1")
+            os.truncate(log, 0)
+    write(log, *numbered(40, 50))
+    async with keeper.running(source(tmp_path / pattern)):
+        await keeper.until(lambda: numbered(49, 50)[0] in keeper.texts)
+        await keeper.until(lambda: len(keeper.texts) >= 50)
+    assert sorted(t for t in keeper.texts if "older" not in t) == sorted(numbered(0, 50))
+
+
+@pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
 async def test_copytruncate_while_running(tmp_path: Path, keeper: Keeper, pattern: str) -> None:
     log = tmp_path / "app.log"
     write(log, *numbered(0, 10))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import tempfile
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,17 +41,36 @@ async def test_a_binary_file_that_becomes_text_is_read(tmp_path: Path, keeper: K
         await keeper.until(lambda: keeper.texts == ["text"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_unreadable_file_is_said_and_read_once_it_can_be(
-    tmp_path: Path, keeper: Keeper
-) -> None:
-    log = tmp_path / "secret.log"
-    write(log, "secret")
-    log.chmod(0)
-    async with keeper.running(source(log)):
-        await keeper.until(lambda: keeper.losses == {"unreadable file": 1})
-        log.chmod(0o600)
-        await keeper.until(lambda: keeper.texts == ["secret"])
+@contextlib.contextmanager
+def nobody() -> Iterator[None]:
+    """As a user who may not read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+async def test_unreadable_file_is_said_and_read_once_it_can_be(keeper: Keeper) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / "secret.log"
+        await asyncio.to_thread(folder.chmod, 0o755)
+        write(log, "secret")
+        write(folder / "open.log", "open")
+        await asyncio.to_thread(log.chmod, 0)
+        async with contextlib.AsyncExitStack() as stack:
+            with nobody():
+                await stack.enter_async_context(keeper.running(source(folder / "*.log")))
+                await keeper.until(lambda: keeper.losses == {"unreadable file": 1})
+                await keeper.until(lambda: keeper.texts == ["open"])
+                await asyncio.sleep(0.5)
+                assert keeper.losses == {"unreadable file": 1}, "said once"
+            await asyncio.to_thread(log.chmod, 0o644)
+            await keeper.until(lambda: keeper.texts == ["open", "secret"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files of two users")
