@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from tiers.contracts import ToolSpec
 
 _FILE = Path(__file__).with_name("catalogue.toml")
 _MAX_TEXT = 500
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class ArgumentError(Exception):
@@ -53,9 +55,11 @@ def checked_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> dict[str,
     Null and empty optional arguments count as left out. Raises `ArgumentError`.
     """
     properties: Mapping[str, Mapping[str, Any]] = spec.parameters["properties"]
-    if unknown := sorted(set(arguments) - set(properties)):
+    if not isinstance(arguments, Mapping):
+        raise ArgumentError(f"{spec.name}: arguments must be an object")
+    if unknown := sorted(str(name) for name in arguments if name not in properties):
         raise ArgumentError(
-            f"{spec.name} has no argument {', '.join(unknown)}; "
+            f"{spec.name} has no argument {', '.join(unknown)[:200]}; "
             f"it takes {', '.join(properties) or 'none'}"
         )
     checked: dict[str, Any] = {}
@@ -72,9 +76,12 @@ def checked_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> dict[str,
 
 
 def _checked(tool: str, name: str, schema: Mapping[str, Any], value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise ArgumentError(f"{tool}: {name} is a number that nothing here can be")
     if schema["type"] == "integer":
         try:
-            number = int(str(value).strip())
+            whole = isinstance(value, float) and value.is_integer()
+            number = int(value) if whole else int(str(value).strip())
         except ValueError:
             message = f"{tool}: {name} must be a whole number, not {str(value)[:40]!r}"
             raise ArgumentError(message) from None
@@ -84,8 +91,10 @@ def _checked(tool: str, name: str, schema: Mapping[str, Any], value: Any) -> Any
     if isinstance(value, bool | dict | list):
         raise ArgumentError(f"{tool}: {name} must be a text")
     text = str(value).strip()
-    if len(text) > _MAX_TEXT or "\0" in text:
-        raise ArgumentError(f"{tool}: {name} is too long or holds a zero byte")
+    if len(text) > _MAX_TEXT:
+        raise ArgumentError(f"{tool}: {name} is longer than {_MAX_TEXT} characters")
+    if _CONTROL.search(text):
+        raise ArgumentError(f"{tool}: {name} holds control characters")
     if "enum" in schema and text not in schema["enum"]:
         raise ArgumentError(f"{tool}: {name} must be one of {', '.join(schema['enum'])}")
     return text

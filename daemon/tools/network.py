@@ -24,6 +24,8 @@ class Listener:
 
 async def listening_sockets(*, port: int | None = None) -> ToolResult:
     """Who listens, on all ports or on one."""
+    if port is not None and port > 65_535:
+        raise ToolError(f"{port} is not a port; ports are 1 to 65535.")
     found = await asyncio.to_thread(_listeners)
     if port is not None:
         found = [entry for entry in found if entry.port == port]

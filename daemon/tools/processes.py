@@ -95,7 +95,7 @@ def _sample() -> list[Busy]:
 
 
 def _matching(wanted: str) -> list[psutil.Process]:
-    if wanted.isdigit():
+    if wanted.isascii() and wanted.isdigit():
         try:
             return [psutil.Process(int(wanted))]
         except (psutil.Error, OverflowError):
@@ -141,6 +141,7 @@ def _facts(process: psutil.Process) -> dict[str, Any]:
 
 def _or_unknown(read: Any) -> Any:
     try:
-        return read() or "unknown"
+        found = read()
     except (psutil.Error, KeyError, OSError):
         return "unknown"
+    return "unknown" if found in (None, "") else found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from daemon.tools.blocking import apart
 from daemon.tools.toolbox import ToolError
 from daemon.tools.words import listed, size
 from tiers.contracts import ToolResult
@@ -81,11 +81,11 @@ async def directory_sizes(*, path: str) -> ToolResult:
     folder = Path(path)
     if not folder.is_absolute():
         raise ToolError(f"{path} is not an absolute path; write it from / on.")
-    sizes, complete = await asyncio.to_thread(_measure, folder)
+    sizes, complete = await apart(lambda: _measure(folder))
     ranked = sorted(sizes.items(), key=lambda item: -item[1])
     total = sum(sizes.values())
     lines = [f"{name} {size(count)}" for name, count in ranked]
-    note = "" if complete else " Not everything could be measured in time; these are least values."
+    note = "" if complete else " Not everything could be measured; these are least values."
     summary = f"{path} holds {size(total)}. Largest: {listed(lines, most=6, of='smaller')}.{note}"
     if not ranked:
         summary = f"{path} is empty or cannot be read."
@@ -96,7 +96,7 @@ async def directory_sizes(*, path: str) -> ToolResult:
 async def _mounts(path: str | None) -> list[Mount]:
     if path is not None and not Path(path).is_absolute():
         path = "/" + path
-    return await asyncio.to_thread(_read_mounts, path)
+    return await apart(lambda: _read_mounts(path))
 
 
 def _read_mounts(path: str | None) -> list[Mount]:
@@ -145,37 +145,57 @@ def _read_mounts(path: str | None) -> list[Mount]:
     return found
 
 
+class _Budget:
+    """What one walk may cost: entries, and time."""
+
+    def __init__(self) -> None:
+        self._entries = _WALK_ENTRIES
+        self._deadline = time.monotonic() + _WALK_SECONDS
+        self.complete = True
+
+    def spend(self) -> bool:
+        """Whether one more entry may be looked at."""
+        self._entries -= 1
+        if self._entries < 0:
+            self.complete = False
+        return self._entries >= 0 and not self.late()
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        over = time.monotonic() > self._deadline
+        if over:
+            self.complete = False
+        return over
+
+
 def _measure(folder: Path) -> tuple[dict[str, int], bool]:
     """Allocated bytes per entry of `folder`, never leaving its filesystem, and whether all was
     counted. Files with several links count once."""
     if not folder.is_dir():
         raise ToolError(f"{folder} is not a folder on this host.")
     device = folder.stat().st_dev
-    deadline = time.monotonic() + _WALK_SECONDS
+    budget = _Budget()
     counted: set[int] = set()
     sizes: dict[str, int] = {}
-    budget = [_WALK_ENTRIES]
-    complete = True
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                sizes[entry.path] = _tree(entry.path, device, counted, budget)
+                if not budget.spend():
+                    break
     except OSError as error:
         raise ToolError(f"{folder} cannot be read: {error.strerror}.") from error
-    for entry in entries:
-        sizes[entry.path], whole = _tree(entry.path, device, deadline, counted, budget)
-        complete = complete and whole
-    return sizes, complete
+    return sizes, budget.complete
 
 
-def _tree(
-    path: str, device: int, deadline: float, counted: set[int], budget: list[int]
-) -> tuple[int, bool]:
+def _tree(path: str, device: int, counted: set[int], budget: _Budget) -> int:
+    """Allocated bytes of what is at `path` and below; what cannot be read makes it incomplete."""
     total = 0
     pending = [path]
     while pending:
+        if budget.late():
+            return total
         here = pending.pop()
-        budget[0] -= 1
-        if budget[0] < 0 or time.monotonic() > deadline:
-            return total, False
         try:
             info = os.lstat(here)
             if info.st_dev != device or info.st_ino in counted:
@@ -185,7 +205,12 @@ def _tree(
             total += info.st_blocks * 512
             if stat.S_ISDIR(info.st_mode):
                 with os.scandir(here) as below:
-                    pending.extend(entry.path for entry in below)
+                    for entry in below:
+                        if not budget.spend():
+                            return total
+                        pending.append(entry.path)
+        except FileNotFoundError:
+            continue  # gone meanwhile
         except OSError:
-            continue
-    return total, True
+            budget.complete = False
+    return total

@@ -10,11 +10,13 @@ from typing import Any
 
 from daemon.tools.command import run_program
 from daemon.tools.toolbox import ToolError
-from daemon.tools.words import clock, duration, listed, size
+from daemon.tools.words import clock, duration, listed, newest, size
 from tiers.contracts import ToolResult
 from tiers.vocabulary import Provenance
 
-_NAME = re.compile(r"^[A-Za-z0-9:_.@\\-]{1,250}$")
+_NAME = re.compile(r"[A-Za-z0-9:_.@\\-]{1,250}")
+_ROOT_UNITS = ("-.mount", "-.slice")
+_NO_TIME = 2**62  # systemd's "never" is the largest number there is
 _SUFFIXES = (
     ".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope", ".device",
     ".swap", ".automount",
@@ -29,7 +31,7 @@ _SHOWN = (
 def unit_name(given: str) -> str:
     """A unit's full name: "nginx" is "nginx.service". Raises `ToolError` for what can be none."""
     name = given.strip().strip("\"'")
-    if not _NAME.match(name) or name.startswith("-"):
+    if not _NAME.fullmatch(name) or (name.startswith("-") and name not in _ROOT_UNITS):
         raise ToolError(f"{given[:60]!r} is not the name of a unit.")
     return name if name.endswith(_SUFFIXES) else f"{name}.service"
 
@@ -68,8 +70,8 @@ async def unit_log(*, unit: str, lines: int = 30) -> ToolResult:
     found = [line for line in output.text.splitlines() if line.strip()]
     if not found:
         raise ToolError(f"The journal has no lines of {name}.")
-    summary = f"{len(found)} log lines of {name}, the newest: " + " | ".join(found[-5:])
-    data = {"unit": name, "lines": found}
+    summary = f"{len(found)} log lines of {name}, the newest: {newest(found, most=5)}"
+    data = {"unit": name, "lines": [line[:2_000] for line in found]}
     return ToolResult(ok=True, summary=summary, data=data, provenance=Provenance.TEXT)
 
 
@@ -98,16 +100,21 @@ async def timers() -> ToolResult:
         return ToolResult(ok=True, summary="There are 0 timers.", data={"timers": []})
     now = time.time()
     words = []
-    for entry in sorted(entries, key=lambda e: e.get("next") or 2**63):
-        upcoming = (entry.get("next") or 0) / 1e6
+    for entry in sorted(entries, key=lambda e: _microseconds(e.get("next")) or _NO_TIME):
+        upcoming = _microseconds(entry.get("next")) / 1e6
         when = f"next in {duration(upcoming - now)}" if upcoming > now else "no next run"
-        last = (entry.get("last") or 0) / 1e6
+        last = _microseconds(entry.get("last")) / 1e6
         past = f"last {clock(last)}" if last else "never ran"
         words.append(f"{entry.get('unit')} {when}, {past}")
     summary = f"{len(entries)} timers: {listed(words, most=8)}."
     return ToolResult(
         ok=True, summary=summary, data={"timers": entries}, provenance=Provenance.SYSTEMD
     )
+
+
+def _microseconds(value: object) -> int:
+    """A time of systemd's; 0 for none."""
+    return value if isinstance(value, int) and 0 < value < _NO_TIME else 0
 
 
 async def count_failed() -> int | None:
@@ -131,7 +138,9 @@ async def _list(*arguments: str) -> list[dict[str, Any]]:
         entries = json.loads(output.text or "[]")
     except json.JSONDecodeError as error:
         raise ToolError("This systemd is too old to list as JSON (248 or later is).") from error
-    return entries if isinstance(entries, list) else []
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("unit")]
 
 
 async def _show(name: str) -> dict[str, str]:

@@ -31,8 +31,12 @@ def duration(seconds: float) -> str:
 
 
 def clock(timestamp: float) -> str:
-    """Unix time as "2026-03-01 14:05 UTC"."""
-    return datetime.fromtimestamp(timestamp, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Unix time as "2026-03-01 14:05 UTC"; "an unknown time" for what no calendar has."""
+    try:
+        moment = datetime.fromtimestamp(timestamp, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return "an unknown time"
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def listed(items: list[str], *, most: int, of: str = "more") -> str:
@@ -40,3 +44,32 @@ def listed(items: list[str], *, most: int, of: str = "more") -> str:
     shown = items[:most]
     rest = len(items) - len(shown)
     return "; ".join([*shown, f"and {rest} {of}"] if rest else shown)
+
+
+def printable(text: str) -> str:
+    """`text` without control and invisible characters other than tab and line feed: they could
+    drive a terminal, hide words, or not be encoded at all. Odd white space becomes a blank, the
+    rest U+FFFD."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\t\n" else " " if c.isspace() else "\ufffd" for c in text
+    )
+
+
+def one_line(text: str) -> str:
+    """`printable`, with runs of white space as one blank."""
+    return " ".join(printable(text).split())
+
+
+def newest(lines: list[str], *, most: int, chars: int = 1_600) -> str:
+    """The last lines that fit, oldest first, joined with bars. Long ones are cut to 400 characters:
+    the newest must not be what falls away."""
+    shown: list[str] = []
+    for line in reversed(lines[-most:]):
+        short = line if len(line) <= 400 else line[:400] + "..."
+        chars -= len(short) + 3
+        if chars < 0 and shown:
+            break
+        shown.append(short)
+    return " | ".join(reversed(shown))
