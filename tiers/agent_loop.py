@@ -82,7 +82,8 @@ async def answer_streaming(
         )
         if last and number > 1:
             messages = [*messages, {"role": "user", "content": _ANSWER_NOW}]
-        call = ChatCall(messages=messages, tools=() if last else tools, options=options)
+        sampling = dict(options) if last else {**options, "parallel_tool_calls": True}
+        call = ChatCall(messages=messages, tools=() if last else tools, options=sampling)
         step = _Step()
         try:
             async with contextlib.aclosing(_one_step(parts, call, step, until)) as events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -44,7 +45,8 @@ class TierSettings(_Section):
         description="URL of a running server (OpenAI-compatible); then none of ours is started",
     )
     api_key_file: Path | None = Field(
-        None, description="file whose first line is the key for the endpoint"
+        None,
+        description="file whose first line is the key: the endpoint's, or that of our own server",
     )
     backend: Backend = Field(
         "llama_cpp", description="what answers there: llama_cpp, ollama or openai (vLLM, gateways)"
@@ -96,9 +98,14 @@ class TierSettings(_Section):
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _backend_needs_endpoint(self) -> TierSettings:
+    def _fits_together(self) -> TierSettings:
         if self.endpoint is None and self.backend != "llama_cpp":
             raise ValueError(f"backend {self.backend} needs an endpoint: say its URL")
+        if self.endpoint is None and self.api_key_file is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"a server that others reach on {self.host} needs a key: set api_key_file, "
+                "or listen on 127.0.0.1"
+            )
         return self
 
     @property
@@ -134,6 +141,15 @@ class MetaSettings(TierSettings):
     port: int = Field(8082, ge=0, le=65_535, description=_PORT)
     timeout_seconds: float = Field(600.0, gt=0, le=3600, description=_TIMEOUT)
     max_tokens: int = Field(2048, ge=16, le=131_072, description=_MAX_TOKENS)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class ToolLoopSettings(_Section):

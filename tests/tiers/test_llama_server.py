@@ -13,12 +13,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from server_helpers import process_is_gone, tiny_flags
 
 from tiers.config import TierSettings
-from tiers.errors import TierUnavailableError
+from tiers.errors import TierRefusedError, TierUnavailableError
 from tiers.llm.client import LlmClient
 from tiers.llm.requests import ChatCall
 from tiers.runtime.binary import Binary
@@ -403,3 +404,43 @@ async def test_the_bundled_models_serve_all_tiers(tmp_path: Path) -> None:
         assert took < 20
     finally:
         await fleet.stop()
+
+
+async def test_a_server_for_others_has_a_key_that_no_argument_shows(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text("very-secret\n")
+    settings = TierSettings(
+        model=str(tiny_model),
+        host="0.0.0.0",  # noqa: S104
+        port=0,
+        threads=1,
+        api_key_file=key_file,
+    )
+    fleet = Fleet({TierName.REVIEW: settings}, tmp_path, environ={}, limits=ALERT)
+    (review,) = await fleet.start()
+    try:
+        assert review.state is ServerState.READY
+        assert review.pid is not None
+        assert "very-secret" not in " ".join(psutil.Process(review.pid).cmdline())
+        call = ChatCall(messages=[{"role": "user", "content": "x"}], max_tokens=4)
+        with_key = LlmClient.for_tier(
+            name="review", url=fleet.endpoint(TierName.REVIEW), settings=settings
+        )
+        without = LlmClient(name="review", url=fleet.endpoint(TierName.REVIEW))
+        assert (await with_key.chat(call)).usage.completion_tokens <= 4
+        with pytest.raises(TierRefusedError, match="api_key_file"):
+            await without.chat(call)
+        await asyncio.sleep(1.5)  # the watcher has the key as well: it is not taken for hung
+        assert fleet.status()[0].restarts == 0
+        await with_key.aclose()
+        await without.aclose()
+    finally:
+        await fleet.stop()
+
+
+async def test_pages_of_elsewhere_are_kept_out(tiny_url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(tiny_url + "/health", headers={"Origin": "http://evil.example"})
+    assert answer.headers.get("access-control-allow-origin") in (None, "")

@@ -320,6 +320,8 @@ def test_each_tier_has_its_own_defaults() -> None:
         ({"backend": "ollama"}, "needs an endpoint"),
         ({"ports": 3}, "Extra inputs"),
         ({"model": ""}, "at least 1 character"),
+        ({"host": "0.0.0.0"}, "needs a key"),  # noqa: S104
+        ({"host": "fe80::1"}, "needs a key"),
     ],
 )
 def test_wrong_settings_say_what_is_right(wrong: dict[str, object], words: str) -> None:

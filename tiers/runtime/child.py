@@ -7,8 +7,8 @@ deadlock; it imports nothing of the project. Two forms:
     python -I child.py PARENT wheel PARAMETERS
 
 PARENT is the process id of the daemon. PARAMETERS is a JSON object of `CommonParams` attributes;
-dots reach into parts of it ("cpuparams.n_threads"). The exit code is 1 when the server could not
-start; what it said is on stderr.
+dots reach into parts of it ("cpuparams.n_threads"). A key comes in $LLAMA_API_KEY. The exit code
+is 1 when the server could not start; what it said is on stderr.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def _serve(parameters: dict[str, object]) -> None:
         if not hasattr(target, last):
             sys.exit(f"this build of llama-server has no parameter {name}")
         setattr(target, last, value)
+    if api_key := os.environ.get("LLAMA_API_KEY"):
+        params.api_keys = [api_key]
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:

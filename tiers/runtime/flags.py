@@ -68,6 +68,7 @@ class ServerFlags:
             "endpoint_metrics": True,
             "endpoint_slots": False,
             "ui": False,
+            "cors_origins": "localhost",
             "use_jinja": True,
             "fit_params": self.fit,
             "verbosity": _WARNINGS,

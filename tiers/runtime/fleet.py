@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tiers.config import TierSettings
+from tiers.errors import TierRefusedError
+from tiers.llm.requests import read_key
 from tiers.runtime.binary import Binary, find_binary
 from tiers.runtime.errors import MisconfiguredError
 from tiers.runtime.flags import connect_host, url_of
@@ -102,13 +104,14 @@ class Fleet:
         problem = binary if isinstance(binary, str) else ""
         if settings.own_server and isinstance(binary, Binary):
             try:
+                api_key = await asyncio.to_thread(read_key, name=str(tier), settings=settings)
                 flags, _ = await asyncio.to_thread(
                     server_flags,
                     tier=tier,
                     settings=settings,
                     port=self._ports[tier],
                 )
-            except MisconfiguredError as error:
+            except (MisconfiguredError, TierRefusedError) as error:
                 problem = str(error)
             else:
                 server = LlamaServer(
@@ -116,6 +119,7 @@ class Fleet:
                     flags=flags,
                     binary=binary,
                     state_dir=self._state_dir,
+                    api_key=api_key,
                     policy=self._policy,
                     limits=self._limits,
                     on_change=on_progress,

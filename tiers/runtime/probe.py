@@ -8,15 +8,19 @@ import contextlib
 _MAX_BYTES = 256 * 1024
 
 
-async def get(*, host: str, port: int, path: str, seconds: float) -> tuple[int, str] | None:
+async def get(
+    *, host: str, port: int, path: str, seconds: float, api_key: str | None = None
+) -> tuple[int, str] | None:
     """Status and body; None when nothing answers HTTP there in time."""
     where = f"[{host}]" if ":" in host else host
-    request = f"GET {path} HTTP/1.0\r\nHost: {where}:{port}\r\nConnection: close\r\n\r\n"
+    request = f"GET {path} HTTP/1.0\r\nHost: {where}:{port}\r\nConnection: close\r\n"
+    if api_key is not None:
+        request += f"Authorization: Bearer {api_key}\r\n"
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port, limit=_MAX_BYTES)
-            writer.write(request.encode("ascii"))
+            writer.write(request.encode("ascii") + b"\r\n")
             await writer.drain()
             raw = b""
             while len(raw) < _MAX_BYTES and (part := await reader.read(65_536)):

@@ -52,6 +52,7 @@ class LlamaServer:
         flags: ServerFlags,
         binary: Binary,
         state_dir: Path,
+        api_key: str | None = None,
         policy: RestartPolicy | None = None,
         limits: LivenessLimits | None = None,
         load_seconds: float = 900.0,
@@ -62,6 +63,7 @@ class LlamaServer:
         self._flags = flags
         self._binary = binary
         self._state_dir = state_dir
+        self._api_key = api_key
         self._policy = policy or RestartPolicy()
         self._limits = limits or LivenessLimits()
         self._load_seconds = load_seconds
@@ -156,6 +158,7 @@ class LlamaServer:
             flags=self._flags,
             mark=my_mark(state_dir=self._state_dir, tier=self._tier),
             log=self._log.path,
+            api_key=self._api_key,
         )
         self._pid = process.pid
         gently = True
@@ -237,6 +240,7 @@ class LlamaServer:
                 port=self._flags.port,
                 path=path,
                 seconds=seconds,
+                api_key=self._api_key,
             )
         )
         try:

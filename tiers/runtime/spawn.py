@@ -17,8 +17,14 @@ from tiers.runtime.ownership import MARK, Mark
 
 _TERM_SECONDS = 3.0
 _KILL_SECONDS = 5.0
+# What the daemon's own environment says to llama-server stays outside: LLAMA_ARG_TOOLS alone
+# would give its callers a shell.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-_KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "GGML_", "LLAMA_ARG_", "VK_", "OMP_")
+_KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "GGML_", "VK_", "OMP_")
+
+# Web pages of elsewhere have no business here. By environment, because older builds end at
+# arguments that they do not know.
+_ONLY_LOCAL_PAGES = {"LLAMA_ARG_CORS_ORIGINS": "localhost"}
 
 
 def command(binary: Binary, flags: ServerFlags) -> list[str]:
@@ -30,7 +36,7 @@ def command(binary: Binary, flags: ServerFlags) -> list[str]:
 
 
 async def spawn(
-    *, binary: Binary, flags: ServerFlags, mark: Mark, log: Path
+    *, binary: Binary, flags: ServerFlags, mark: Mark, log: Path, api_key: str | None = None
 ) -> asyncio.subprocess.Process:
     """Starts the server in a session of its own, its output appended to `log`.
 
@@ -42,6 +48,9 @@ async def spawn(
         for key, value in os.environ.items()
         if key in _KEPT or key.startswith(_KEPT_PREFIXES)
     }
+    environment |= {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
+    if api_key is not None:  # not an argument: those are seen by every user
+        environment["LLAMA_API_KEY"] = api_key
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         return await asyncio.create_subprocess_exec(
@@ -51,7 +60,7 @@ async def spawn(
             stderr=output,
             start_new_session=True,  # Ctrl-C is for the daemon, which stops servers in its order
             cwd="/",
-            env=environment | {MARK: mark.text()},
+            env=environment,
         )
     finally:
         os.close(output)
