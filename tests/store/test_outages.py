@@ -236,9 +236,10 @@ async def test_killed_backends_never_move_an_incident_twice(pool: Database, data
             )
             await work.run(pool, lambda unit, wanted=wanted: apply(unit, [wanted]), seconds=None)
 
-    moving = asyncio.gather(*(move_along(incident) for incident in opened))
-    await kill_backends(database, times=60, seed=3)
-    await moving
+    killing = asyncio.create_task(kill_backends(database, times=1_000_000, seed=3))
+    await asyncio.gather(*(move_along(incident) for incident in opened))
+    killing.cancel()
+    await asyncio.gather(killing, return_exceptions=True)
     with psycopg.connect(database) as connection:
         states = connection.execute("select distinct state, fence from incidents").fetchall()
         entries = connection.execute(
