@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -182,7 +183,7 @@ class Screen:
         table.add_row("chat", f"{daemon.url}/v1  (OpenAI-compatible, model 'triaged')")
         table.add_row("status", f"{daemon.url}/readyz  {daemon.url}/metrics")
         table.add_row("incidents", f"{daemon.url}/api/v1/incidents")
-        table.add_row("try", 'triaged ask "how full is the disk?"')
+        table.add_row("try", f'{_how_called()} ask "how full is the disk?"')
         if self._shown:
             out.print(table)
 
@@ -235,3 +236,14 @@ class Screen:
         if self._shown:
             out.print(text)
             sys.stdout.flush()
+
+
+def _how_called() -> str:
+    """The command as it can be typed here: by name where the shell finds it."""
+    if shutil.which("triaged") is not None:
+        return "triaged"
+    called = Path(sys.argv[0])
+    try:
+        return str(called.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(called)
