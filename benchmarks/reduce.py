@@ -4,8 +4,8 @@
 
 The stream is made of the samples' log files, in turn, again and again until it is long enough.
 Repeating the files as they are would let caches of whole lines look good, so that in every
-repetition each run of digits and each label of a host name is drawn anew, at the same length; user
-repetition each run of digits and each label of a host name is drawn anew, same length; user
+repetition each run of digits and each label of a host name is drawn anew, same length. User names
+stay as they are. Every contender starts each round with nothing learnt and sees the same lines.
 
 `headers` alone, `reduce` alone, and both together are measured for triaged; drain3 is given the
 messages, headers already taken off.

@@ -131,10 +131,9 @@ def _may_vary(position: int, core: str, words: tuple[str, ...], plain: int) -> b
     return others >= 1
 
 
-@dataclasses.dataclass(slots=True)
-class _Family:
-    values: set[str]
-    wild: bool = False
+_Family = str | set[str]
+"""The values that a word has taken: one, as nearly always, or several. `WILD` is one of them where
+masking found a value."""
 
 
 class Merger:
@@ -157,15 +156,16 @@ class Merger:
         families = self._families
         before = len(families)
         for core, family_id in zip(shape.cores, shape.families, strict=True):
-            if not family_id or core is None:
+            if not family_id or core is None or (WILD in core and core != WILD):
                 continue
             family = families.get(family_id)
             if family is None:
-                family = families[family_id] = _Family(set())
-            if core == WILD:
-                family.wild = True
-            elif WILD not in core and len(family.values) < ENOUGH_IN_SHORT:
-                family.values.add(core)
+                families[family_id] = core
+            elif isinstance(family, str):
+                if family != core:
+                    families[family_id] = {family, core}
+            elif core == WILD or len(family) <= ENOUGH_IN_SHORT:
+                family.add(core)
         return len(families) - before
 
     def variables(self, shape: Shape) -> tuple[int, ...]:
@@ -222,8 +222,10 @@ class Merger:
             family = self._families.get(family_id)
             if family is None:
                 continue
-            size = 0 if WILD in core else len(family.values)
-            if family.wild and (WILD in core or says_enough):
+            wild = WILD in family if isinstance(family, set) else family == WILD
+            size = 1 if isinstance(family, str) else len(family)
+            size = 0 if WILD in core else size - wild
+            if wild and (WILD in core or says_enough):
                 size += ENOUGH_IN_SHORT
             if size >= enough and size > most:
                 best, most = position, size

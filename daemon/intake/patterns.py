@@ -12,7 +12,6 @@ pattern per source kind and unit, `OVERFLOW`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Sequence
 
 from daemon.events import Event
@@ -21,21 +20,25 @@ from daemon.intake.mask import (
     collapse,
     digits_matter,
     keep_digits,
-    mask,
     mask_words,
     skeleton,
 )
 from daemon.intake.merge import MOST_FAMILIES, Merger, Shape, shape_of, spread
+from daemon.intake.pattern import (
+    EMPTY,
+    OVERFLOW,
+    Alias,
+    Pattern,
+    display,
+    essence,
+    fingerprint_of,
+)
 from daemon.intake.phrases import mask_phrases
 from daemon.intake.tokens import Words
 from daemon.intake.units import steady_unit
 from tiers.vocabulary import SourceKind
 
-OVERFLOW = "<anything else>"
-"""The pattern of lines that found no room for a pattern of their own."""
-
-EMPTY = "<empty>"
-"""The pattern of lines without text."""
+__all__ = ["EMPTY", "OVERFLOW", "Alias", "Pattern", "PatternTable", "fingerprint_of"]
 
 MOST_UNITS = 4096
 """So many (source kind, unit) pairs have patterns of their own."""
@@ -48,32 +51,6 @@ PREFIX_WORDS = 3
 _CACHED_LINES = 50_000
 _CACHED_CHARACTERS = 8_000_000
 _LONGEST_CACHED = 1024
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """The masked form of lines that say the same. `text` is for people and models."""
-
-    fingerprint: str
-    kind: SourceKind
-    unit: str
-    text: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Alias:
-    """A masked text and the fingerprint that it was given."""
-
-    kind: SourceKind
-    unit: str
-    masked: str
-    fingerprint: str
-
-
-def fingerprint_of(kind: SourceKind, unit: str, masked: str) -> str:
-    """16 hexadecimal characters; the same on every host and in every version."""
-    identity = "\0".join((kind.value, unit, masked)).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(identity, digest_size=8).hexdigest()
 
 
 class _Context:
@@ -156,7 +133,7 @@ class PatternTable:
     def reduce(self, kind: SourceKind, unit: str, text: str) -> Pattern:
         """The pattern of one line. Never raises for any text."""
         context = self._entries.get((unit, kind)) or self._enter(kind, unit)
-        text = _cut(text)
+        text = essence(text)
         key = collapse(text)
         pattern = context.lines.get(key)
         if pattern is _LOOK_CLOSER:
@@ -183,7 +160,7 @@ class PatternTable:
                 context = entries.get((unit, kind)) or self._enter(kind, unit)
                 last_unit, last_kind = unit, kind
             if len(text) > LONGEST_TEXT or "\n" in text:
-                text = _cut(text)
+                text = essence(text)
             key = collapse(text)
             pattern = context.lines.get(key)
             if pattern is _LOOK_CLOSER:
@@ -283,9 +260,9 @@ class PatternTable:
             else:
                 entry = fresh.get((id(context), masked))
                 if entry is None:
-                    entry = _Fresh(context, masked, _display(text, masked), [], shape_of(masked))
+                    entry = _Fresh(context, masked, display(text, masked), [], shape_of(masked))
                     fresh[id(context), masked] = entry
-                    if entry.shape is not None:
+                    if entry.shape is not None and not self._full(context):
                         self._learn(context, entry.shape)
                 entry.places.append((len(found), cache, kept))
             found.append(pattern)
@@ -332,7 +309,7 @@ class PatternTable:
             return known
         prefix = " ".join(masked.split(" ", PREFIX_WORDS)[:PREFIX_WORDS])
         crowd = context.prefixes.get(prefix, 0)
-        if len(self._patterns) >= self._max_patterns or context.count >= self._max_per_unit:
+        if self._full(context):
             self._overflowed += 1
             masked = text = OVERFLOW
         elif crowd >= CROWDED_PREFIX:
@@ -350,6 +327,9 @@ class PatternTable:
             self._new_patterns.append(known)
             context.count += 1
         return known
+
+    def _full(self, context: _Context) -> bool:
+        return len(self._patterns) >= self._max_patterns or context.count >= self._max_per_unit
 
     def _remember(self, context: _Context, masked: str, pattern: Pattern) -> bool:
         """Keeps an alias, and has it stored. False: it is not kept, the pattern is a catch-all."""
@@ -388,19 +368,3 @@ class PatternTable:
         cache[key] = pattern
         self._cached_lines += 1
         self._cached_characters += len(key)
-
-
-def _display(text: str, masked: str) -> str:
-    """The text with typed placeholders, word by word beside its masked form."""
-    shown = mask(text)
-    return shown if shown.count(" ") == masked.count(" ") else masked
-
-
-def _cut(text: str) -> str:
-    """What of a text makes its pattern: its beginning; of several lines the first two and the
-    last, which say what happened, where a trace says how it got there."""
-    if "\n" in text:
-        lines = text[: 4 * LONGEST_TEXT].rstrip().split("\n")
-        if len(lines) > 3:
-            text = "\n".join((*lines[:2], lines[-1]))
-    return text[:LONGEST_TEXT]
