@@ -43,6 +43,7 @@ class JournaldSource:
     def __init__(self, *, settings: JournaldSettings) -> None:
         self._settings = settings
         self._excluded = frozenset(settings.exclude_units)
+        self._program = ""
         self._boot = ""
         self._partial = False
 
@@ -54,6 +55,11 @@ class JournaldSource:
     async def run(self, *, cursor: Cursor | None, emit: Emit) -> None:
         """Until cancelled. Raises `SourceAbsentError` without a readable journal, `SourceError`
         when journalctl ends."""
+        found = await asyncio.to_thread(lambda: shutil.which(self._settings.journalctl))
+        if found is None:
+            message = f"{self._settings.journalctl} is not installed: this host has no journal"
+            raise SourceAbsentError(message)
+        self._program = found
         await self._check_access()
         begin = await self._begin(cursor, emit)
         process = await child.start([*self._command(), *begin.arguments], buffer=4 * _CHUNK_BYTES)
@@ -75,11 +81,7 @@ class JournaldSource:
             await asyncio.wait({errors})
 
     def _command(self, *, json: bool = True) -> list[str]:
-        program = shutil.which(self._settings.journalctl)
-        if program is None:
-            message = f"{self._settings.journalctl} is not installed: this host has no journal"
-            raise SourceAbsentError(message)
-        command = [program, "--no-pager"]
+        command = [self._program, "--no-pager"]
         if json:
             command += ["--output=json", "--all", f"--output-fields={','.join(FIELDS)}"]
         if self._settings.directory is not None:
@@ -89,11 +91,11 @@ class JournaldSource:
 
     async def _begin(self, cursor: Cursor | None, emit: Emit) -> _Begin:
         """Where to start reading; says and counts what is missing since the cursor."""
-        everything = ["--no-tail", *self._follow_all()]
+        everything = ["--no-tail", *await asyncio.to_thread(self._follow_all)]
         if cursor is None:
             latest = await self._one()
             if self._settings.start_at == "boot":
-                return _Begin([*everything, f"_BOOT_ID={_boot_id()}"])
+                return _Begin([*everything, f"_BOOT_ID={await asyncio.to_thread(_boot_id)}"])
             if self._settings.start_at == "beginning" or latest is None:
                 return _Begin(everything)
             # Stored at once: what comes while the daemon is killed before its first event counts.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import time
@@ -88,8 +89,10 @@ class ServicesSource:
         """Until cancelled."""
         standings = {what: _Standing(down=True) for what in (cursor or {}).get("down", [])}
         thread = OneThread(name="service checks")
-        # Certificates are checked; proxies of the environment are not for local services.
-        async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        # Certificates are checked; proxies of the environment are not for local services. Made on
+        # a thread: it reads the system's certificates.
+        make = functools.partial(httpx.AsyncClient, follow_redirects=False, trust_env=False)
+        async with await asyncio.to_thread(make) as client:
             try:
                 while True:
                     events = self._changes(await self._check(client, thread), standings)
@@ -147,8 +150,10 @@ class ServicesSource:
 
     async def _check_units(self) -> list[Check]:
         names = [n if "." in n else f"{n}.service" for n in self._settings.units]
-        systemctl = shutil.which("systemctl")
-        if not names or systemctl is None:
+        if not names:
+            return []
+        systemctl = await asyncio.to_thread(shutil.which, "systemctl")
+        if systemctl is None:
             return []
         command = [systemctl, "is-active", "--", *names]
         try:
