@@ -71,6 +71,11 @@ class EmbeddedServer:
         return self._process.pid if self._process is not None else None
 
     @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child must inherit so that `conninfo` works there too."""
+        return () if self._run_fd is None else (self._run_fd,)
+
+    @property
     def install(self) -> Install:
         """The programs of the data's major version, as the daemon reaches them."""
         return find_install(major=self.cluster.major())

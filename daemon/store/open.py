@@ -17,8 +17,9 @@ from daemon.store.settings import StoreSettings
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """What is open. `server` is None when a DSN was given."""
+    """What is open. `server` is None when a DSN was given. `conninfo` may hold a password."""
 
+    conninfo: str = dataclasses.field(repr=False)
     pool: Database
     maintenance: Maintenance
     server: EmbeddedServer | None
@@ -56,7 +57,13 @@ async def open_store(
         async with database.connection() as connection:
             row = await (await connection.execute("show server_version")).fetchone()
         version = str(row[0]) if row else "unknown"
-        yield Store(pool=database, maintenance=maintenance, server=server, postgres_version=version)
+        yield Store(
+            conninfo=conninfo,
+            pool=database,
+            maintenance=maintenance,
+            server=server,
+            postgres_version=version,
+        )
 
 
 def read_dsn(settings: StoreSettings) -> str | None:

@@ -1,0 +1,143 @@
+"""A copy of everything in one file, and back, by pg_dump and pg_restore.
+
+They are told the password through the environment, not on a command line that others could read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from daemon.store.errors import StoreSetupError
+from daemon.store.install import Install, find_install
+from daemon.store.open import Store
+
+_VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "passfile": "PGPASSFILE",
+    "service": "PGSERVICE",
+    "options": "PGOPTIONS",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+}
+"""The variables that libpq reads (PostgreSQL manual, 32.15). Others cannot see them."""
+
+
+async def backup(store: Store, *, target: Path) -> int:
+    """Writes everything into `target`, whole or not at all, readable by its owner alone.
+
+    Takes a consistent snapshot while the daemon works on. Returns the size in bytes. Raises
+    `StoreSetupError` with what pg_dump said.
+    """
+    work = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        _make(work)
+        install = find_install()  # the newest pg_dump reads every older server
+        await _run(
+            store,
+            install,
+            (
+                str(install.pg_dump),
+                *("--format=custom", "--no-owner", "--no-privileges"),
+                f"--file={work}",
+            ),
+        )
+        return await asyncio.to_thread(_put, work, target)
+    except OSError as error:
+        msg = f"cannot write the backup {target} ({error.strerror}); choose another place"
+        raise StoreSetupError(msg) from error
+    finally:
+        work.unlink(missing_ok=True)
+
+
+async def restore(store: Store, *, source: Path) -> None:
+    """Replaces everything in the database by the backup: whole or not at all.
+
+    What is there is put aside as the schema `replaced`, and taken back when the backup cannot be
+    restored. Nothing else may use the store meanwhile. Raises `StoreSetupError` with what
+    pg_restore said.
+    """
+    _expect(source)
+    install = find_install()
+    async with store.pool.transaction() as connection:
+        await connection.execute("alter schema public rename to replaced")
+        await connection.execute("create schema public")
+    try:
+        await _run(
+            store,
+            install,
+            (
+                str(install.pg_restore),
+                *("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"),
+                *(f"--dbname={_database(store)}", str(source)),
+            ),
+        )
+    except BaseException:
+        async with store.pool.transaction() as connection:
+            await connection.execute("drop schema public cascade")
+            await connection.execute("alter schema replaced rename to public")
+        raise
+    async with store.pool.transaction() as connection:
+        await connection.execute("drop schema replaced cascade")
+
+
+async def _run(store: Store, install: Install, program: Sequence[str]) -> None:
+    given = conninfo_to_dict(store.conninfo)
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+    environment |= {
+        variable: str(given[name]) for name, variable in _VARIABLES.items() if name in given
+    }
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        # A socket whose path is too long is named by its folder's descriptor.
+        pass_fds=store.server.descriptors if store.server is not None else (),
+    )
+    try:
+        _, said = await process.communicate()
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        name = Path(program[0]).name
+        words = said.decode("utf-8", "replace").strip()[:1000]
+        msg = f"{name} (PostgreSQL {install.major}) failed: {words}"
+        raise StoreSetupError(msg)
+
+
+def _database(store: Store) -> str:
+    return str(conninfo_to_dict(store.conninfo).get("dbname", ""))
+
+
+def _make(path: Path) -> None:
+    path.touch(mode=0o600, exist_ok=False)
+
+
+def _expect(path: Path) -> None:
+    if not path.is_file():
+        msg = f"there is no backup {path}"
+        raise StoreSetupError(msg)
+
+
+def _put(work: Path, target: Path) -> int:
+    """Makes the file durable under its name. Returns its size."""
+    with work.open("rb") as file:
+        os.fsync(file.fileno())
+    work.rename(target)
+    return target.stat().st_size
