@@ -43,9 +43,9 @@ _CANNOT = (
 )
 _CHANGES = re.compile(
     r"^\W*(?:please\s+|can you\s+|could you\s+|go\s+|now\s+)*"
-    r"(?:re)?(?:start|boot|load|stop|kill|delete|remove|install|uninstall|upgrade|update|disable"
-    r"|enable|mask|unmount|mount|format|chmod|chown|shut\s?down|set|change|edit|write|create|move"
-    r"|rename|add|drop|purge|wipe|erase|free up|clean)\b",
+    r"(?:(?:re)?start|re(?:boot|load)|stop|kill|delete|remove|(?:un)?install|upgrade|update|disable"
+    r"|enable|(?:un)?mask|umount|unmount|format|chmod|chown|shut\s?down|set|change|edit|write"
+    r"|create|move|rename|add|drop|purge|wipe|erase|free up|clean)\b",
     re.IGNORECASE,
 )
 

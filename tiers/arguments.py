@@ -84,7 +84,7 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
 
     Texts must stand in the question and numbers too; a made-up optional argument is left out, a
     made-up required one stays when the question holds no better (the tool then says what is
-    wrong with it).
+    wrong with it). What the question says plainly (a path, a port, a span of time) is added.
     """
     properties: Mapping[str, Mapping[str, Any]] = spec.parameters.get("properties", {})
     required = spec.parameters.get("required", [])
@@ -102,15 +102,19 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
             kept[name] = better
         elif name in required:
             kept[name] = value
-    for name in required:
-        if name not in kept and (value := _value(name, properties[name], question)) is not None:
-            kept[name] = value
+    for name, schema in properties.items():
+        if name not in kept and (name in required or name in _PLAINLY):
+            value = _value(name, schema, question)
+            if value is not None:
+                kept[name] = value
     return kept
 
 
 def _said(value: Any, schema: Mapping[str, Any], said: str) -> bool:
     if "enum" in schema:
-        return value in schema["enum"]
+        return value in schema["enum"] and (
+            _enum_value([value], said) is not None or _enum_value(schema["enum"], said) is None
+        )
     text = str(value).strip().lower()
     if not text:
         return False
@@ -206,6 +210,9 @@ def _thing(question: str) -> str | None:
     names = (word.split("'")[0].rstrip(".:-") for word in _NAME.findall(bare))
     return next((word for word in names if word.lower() not in _PLAIN), None)
 
+
+_PLAINLY = frozenset({"path", "port", "lines", "hours", "interface"})
+"""Arguments that a question shows by their form, so that a model may forget them."""
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "path": _path,
