@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from daemon.events import Batch, Event
 from daemon.intake.admit import Decision, Limits, Why, admit
 from daemon.intake.correlate import known_key
-from daemon.intake.mask import mask_values
 from daemon.intake.mutes import Mute, MuteAnswer, consult
 from daemon.intake.patterns import Alias as NewAlias
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook
 from daemon.intake.state import KnownVerdict, PatternState
+from daemon.intake.values import ValueReader
 from daemon.store.prepared import Alias, FoldedKey, PatternDelta, Prepared, StoredEvent
 from tiers.vocabulary import Provenance, Severity
 
@@ -78,6 +78,7 @@ class Fold:
         self._rules = rules
         self._limits = limits
         self._clock = clock
+        self._values = ValueReader()
         self._states: dict[str, PatternState] = {}
         self._rule_of: dict[str, Rule] = {}
         self._mutes: tuple[Mute, ...] = ()
@@ -213,7 +214,7 @@ class Fold:
             entry.attributes = event.attributes
             entry.level = _worse(entry.level, event.attributes.get("level"))
         if entry.count <= SAMPLED_VALUES or entry.matters:
-            for kind, value in mask_values(event.text):
+            for kind, value in self._values.read(event.text):
                 state.top.add(kind, value)
 
     def _decide(self, entry: _Arrived) -> Decision:

@@ -17,7 +17,7 @@ LONGEST_VALUE = 128
 class TopK:
     """Counts (kind, value) pairs. Not thread-safe."""
 
-    __slots__ = ("_capacity", "_counters", "_total")
+    __slots__ = ("_capacity", "_counters", "_least", "_smallest", "_total")
 
     def __init__(self, capacity: int = 32) -> None:
         if capacity < 1:
@@ -25,6 +25,10 @@ class TopK:
         self._capacity = capacity
         # (kind, value) to [count, error]
         self._counters: dict[tuple[str, str], list[int]] = {}
+        # Who had the smallest count when it was last looked for, the last of them first. A flood
+        # of values that never return takes over one after the other without looking again.
+        self._smallest: list[tuple[str, str]] = []
+        self._least = 0
         self._total = 0
 
     def __len__(self) -> int:
@@ -47,8 +51,7 @@ class TopK:
         elif len(self._counters) < self._capacity:
             self._counters[pair] = [count, 0]
         else:
-            smallest = min(self._counters, key=lambda known: self._counters[known][0])
-            floor = self._counters.pop(smallest)[0]
+            floor = self._take_smallest()
             self._counters[pair] = [floor + count, floor]
 
     def top(self, limit: int) -> list[tuple[str, str, int]]:
@@ -69,6 +72,7 @@ class TopK:
             merged[pair] = [left[0] + right[0], left[1] + right[1]]
         kept = sorted(merged.items(), key=lambda item: (-item[1][0], item[0]))[: self._capacity]
         self._counters = dict(kept)
+        self._smallest = []
         self._total += other._total
 
     def export(self) -> list[list[object]]:
@@ -103,6 +107,20 @@ class TopK:
         if total is not None:
             top._total = total
         return top
+
+    def _take_smallest(self) -> int:
+        """Gives up the smallest counter, of several the oldest; returns its count."""
+        counters = self._counters
+        while self._smallest:
+            pair = self._smallest.pop()
+            if counters[pair][0] == self._least:  # else it was counted since
+                del counters[pair]
+                return self._least
+        self._least = least = min(counter[0] for counter in counters.values())
+        self._smallest = [pair for pair, counter in counters.items() if counter[0] == least]
+        self._smallest.reverse()
+        del counters[self._smallest.pop()]
+        return least
 
     def _floor(self) -> int:
         """What a value without a counter may have been counted at most."""
