@@ -12,6 +12,7 @@ from api.ports import LiveItem
 from tiers.vocabulary import Severity
 
 _BUFFER = 1_000
+_TEXT = 4_096
 
 
 class _Reader:
@@ -39,7 +40,11 @@ class LiveHub:
         if not self._readers:
             return
         item = LiveItem(
-            at=datetime.now(tz=UTC), kind=kind, severity=severity, text=text, incident_id=incident
+            at=datetime.now(tz=UTC),
+            kind=kind,
+            severity=severity,
+            text=text[:_TEXT],
+            incident_id=incident,
         )
         for reader in self._readers:
             if len(reader.items) == _BUFFER:
@@ -56,13 +61,13 @@ class LiveHub:
             while True:
                 await reader.wake.wait()
                 reader.wake.clear()
-                if reader.lost:
-                    lost, reader.lost = reader.lost, 0
-                    yield LiveItem(
-                        at=datetime.now(tz=UTC),
-                        kind="source",
-                        severity=Severity.NOTICE,
-                        text=f"{lost} items were not shown: this reader is too slow",
-                    )
                 while reader.items:
+                    if reader.lost:  # told where the gap is
+                        lost, reader.lost = reader.lost, 0
+                        yield LiveItem(
+                            at=datetime.now(tz=UTC),
+                            kind="source",
+                            severity=Severity.NOTICE,
+                            text=f"{lost} items were not shown: this reader is too slow",
+                        )
                     yield reader.items.popleft()

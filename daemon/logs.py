@@ -17,7 +17,13 @@ def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) ->
     """Sends logs to stderr. Fields whose names speak of secrets are never shown."""
     people = format == "console" or (format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+        # Plain tracebacks: the pretty ones print local variables, secrets among them, and take
+        # seconds in which nothing else runs.
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=32,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if people
         else structlog.processors.JSONRenderer()
     )
@@ -27,6 +33,7 @@ def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) ->
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
             _hide_secrets,
+            _one_line if people else _keep,
             structlog.processors.format_exc_info if not people else _keep,
             renderer,
         ],
@@ -35,12 +42,24 @@ def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) ->
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    # Its warnings are what strangers send, and its errors are told by the facade itself.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def _hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for name in event:
         if any(word in name.lower() for word in _SECRETS):
             event[name] = "(not shown)"
+    return event
+
+
+def _one_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Text from the host stands in events: on a terminal it must not drive anything."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and name != "exception":
+            event[name] = "".join(
+                c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in value
+            )
     return event
 
 

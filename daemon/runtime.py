@@ -55,6 +55,7 @@ async def background(
         yield task
     finally:
         await stop_task(task, deadline=deadline)
+        work.close()  # harmless, unless it was stopped before it began
 
 
 async def stop_task(task: asyncio.Task[Any], *, deadline: float) -> None:

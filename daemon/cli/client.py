@@ -10,17 +10,27 @@ import httpx
 import orjson
 
 from daemon.cli.exits import CommandError, Exit
+from daemon.cli.render import clean
+
+# The first word of an answer may take a small machine minutes.
+_STREAM = httpx.Timeout(30.0, read=600.0)
 
 
 class DaemonClient:
     """Requests to the daemon; every failure becomes a sentence and an exit code."""
 
     def __init__(self, *, url: str, timeout: float = 30.0) -> None:
-        key = os.environ.get("TRIAGED_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        key = os.environ.get("TRIAGED_API_KEY", "").strip()
+        headers = {b"Authorization": b"Bearer " + os.fsencode(key)} if key else {}
         self._url = url
-        # Proxies of the environment are for the internet, not for the daemon next door.
-        self._http = httpx.Client(base_url=url, timeout=timeout, headers=headers, trust_env=False)
+        try:
+            # Proxies of the environment are for the internet, not for the daemon next door.
+            self._http = httpx.Client(
+                base_url=url, timeout=timeout, headers=headers, trust_env=False
+            )
+        except httpx.InvalidURL as error:
+            message = f"{url!r} is not the address of a daemon ({error}); write http://HOST:PORT"
+            raise CommandError(message, code=Exit.USAGE) from error
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON at a path. Parameters that are None are left out."""
@@ -33,26 +43,39 @@ class DaemonClient:
     def stream(self, path: str, body: Any) -> Iterator[dict[str, Any]]:
         """The `data:` payloads of a server-sent event stream, until `[DONE]`."""
         try:
-            with self._http.stream("POST", path, json=body, timeout=None) as response:
+            with self._http.stream("POST", path, json=body, timeout=_STREAM) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _failure(response)
                 for line in response.iter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
                         yield orjson.loads(line[6:])
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
+        except orjson.JSONDecodeError as error:
+            raise self._stranger() from error
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         try:
             response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
             raise _failure(response)
-        return response.json()
+        try:
+            return response.json()
+        except ValueError as error:
+            raise self._stranger() from error
 
-    def _unreachable(self, error: httpx.TransportError) -> CommandError:
+    def _stranger(self) -> CommandError:
+        return CommandError(
+            f"what answers at {self._url} is not triaged; say where it is with --url",
+            code=Exit.UNREACHABLE,
+        )
+
+    def _unreachable(self, error: Exception) -> CommandError:
+        if isinstance(error, httpx.ReadTimeout):
+            return CommandError(f"the daemon at {self._url} did not answer in time")
         reason = str(error) or type(error).__name__
         return CommandError(
             f"no daemon answers at {self._url} ({reason}); start it with 'triaged run', "
@@ -70,5 +93,7 @@ def _failure(response: httpx.Response) -> CommandError:
         message = str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = f"HTTP {response.status_code} from {response.url}"
+    if response.status_code == 401:
+        message += " (this command takes it from $TRIAGED_API_KEY)"
     code = Exit.NOT_FOUND if response.status_code == 404 else Exit.FAILED
-    return CommandError(message, code=code)
+    return CommandError(clean(message), code=code)

@@ -16,7 +16,14 @@ STYLES = {"info": "dim", "notice": "cyan", "warning": "yellow", "critical": "bol
 
 def clean(text: object) -> str:
     """Text from the host without control characters, which could drive the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(text))
+    return "".join(
+        c if c.isprintable() or c == "\n" else " " if c.isspace() else "\ufffd" for c in str(text)
+    )
+
+
+def line(text: object) -> str:
+    """`clean`, in one line: what stands in a row or behind a label cannot pretend to be another."""
+    return " ".join(clean(text).split())
 
 
 def ago(moment: str | datetime | None, *, now: datetime | None = None) -> str:
@@ -48,9 +55,9 @@ def incident_table(incidents: Sequence[Mapping[str, Any]]) -> RenderableType:
             str(entry["id"]),
             severity_text(entry["severity"]),
             entry["state"],
-            Text(clean(entry["title"])),
+            Text(line(entry["title"])),
             str(entry["event_count"]),
-            entry["cause"] or ("not assessed yet" if not entry["assessed"] else ""),
+            Text(line(entry["cause"] or ("" if entry["assessed"] else "not assessed yet"))),
             ago(entry["last_event_at"]),
         )
     return table
@@ -62,15 +69,15 @@ def incident_detail(detail: Mapping[str, Any]) -> RenderableType:
     head = Text.assemble(
         (f"#{incident['id']} ", "bold"),
         severity_text(incident["severity"]),
-        f" {clean(incident['title'])}\n",
+        f" {line(incident['title'])}\n",
         f"{incident['state']}, category {incident['category']}, {incident['event_count']} events, ",
         f"opened {ago(incident['opened_at'])}, last seen {ago(incident['last_event_at'])}",
     )
     if incident["close_reason"]:
-        head.append(f"\nclosed: {clean(incident['close_reason'])}")
+        head.append(f"\nclosed: {line(incident['close_reason'])}")
     parts: list[RenderableType] = [head]
     if detail["leading"]:
-        leading = ", ".join(f"{clean(v)} ({n}x {kind})" for kind, v, n in detail["leading"][:8])
+        leading = ", ".join(f"{line(v)} ({n}x {kind})" for kind, v, n in detail["leading"][:8])
         parts += [Text("\nLeading values", style="bold"), Text(leading)]
     parts.append(Text("\nEvidence", style="bold"))
     parts += [_evidence(entry) for entry in detail["evidence"]]
@@ -82,15 +89,15 @@ def incident_detail(detail: Mapping[str, Any]) -> RenderableType:
     if detail["timeline"]:
         parts.append(Text("\nTimeline", style="bold"))
         parts += [
-            Text(f"{t['at'][:19].replace('T', ' ')}  {t['actor']}: {clean(t['summary'])}")
+            Text(f"{t['at'][:19].replace('T', ' ')}  {t['actor']}: {line(t['summary'])}")
             for t in detail["timeline"]
         ]
     return Group(*parts)
 
 
 def _evidence(entry: Mapping[str, Any]) -> Text:
-    where = f"[{entry['provenance']}] {clean(entry['source'])}"
-    return Text(f"{entry['ref']:>4} {where} x{entry['count']}: {clean(entry['text'])}")
+    where = f"[{entry['provenance']}] {line(entry['source'])}"
+    return Text(f"{entry['ref']:>4} {where} x{entry['count']}: {line(entry['text'])}")
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Text:
@@ -98,7 +105,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Text:
     by = f"by {verdict['model']} in {verdict['seconds'] * 1000:.0f} ms"
     return Text(
         f"{answer} ({verdict['probability']:.2f}), {verdict['severity']}, {verdict['category']}, "
-        f"{by}: {clean(verdict['pattern'])[:160]}"
+        f"{by}: {line(verdict['pattern'])[:160]}"
     )
 
 
@@ -111,8 +118,8 @@ def _assessment(said: Mapping[str, Any]) -> list[RenderableType]:
         ),
         Text(clean(said["summary"])),
     ]
-    lines += [Text(f"  suggests {clean(a['code'])}: {clean(a['reason'])}") for a in said["actions"]]
-    lines += [Text(f"  - {clean(step)}") for step in said["advice"]]
+    lines += [Text(f"  suggests {line(a['code'])}: {line(a['reason'])}") for a in said["actions"]]
+    lines += [Text(f"  - {line(step)}") for step in said["advice"]]
     calls = [str(call.get("name")) for call in said["tool_calls"]]
     looked = f", looked at {', '.join(calls)}" if calls else ""
     repaired = ", first answer was not valid" if said["repaired"] else ""

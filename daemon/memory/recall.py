@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,29 +52,28 @@ class Memory:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="memory")
         self._index: MemoryIndex | None = None
         self._slow = False
+        self._changing = asyncio.Lock()
         self.state = MemoryState.OPENING
         self.detail = "opening"
 
     async def open(self) -> None:
-        """Opens the index; one that cannot be used is set aside and made again from the store."""
-        try:
-            self._index = await self._run(self._make)
-        except IndexUnusableError as error:
-            if not error.rebuild:
-                self._unusable(str(error))
-                return
-            kept = await self._run(lambda: set_aside(self._folder))
-            log.warning("memory is made again", why=str(error), kept=str(kept))
+        """Opens the index; one that cannot be used is set aside and made again from the store.
+        Never raises: triage goes on without memory."""
+        async with self._changing:
             try:
-                self._index = await self._run(self._make)
-            except IndexUnusableError as again:
-                self._unusable(str(again))
-                return
-            await self._fill()
-        except (OSError, EmbeddingError) as error:
-            self._unusable(f"memory cannot be used: {error}")
-            return
-        await self._ready()
+                try:
+                    self._index = await self._run(self._make)
+                except IndexUnusableError as error:
+                    if not error.rebuild:
+                        raise
+                    log.warning("memory is made again", why=str(error))
+                    await self._make_again()
+                await self._ready()
+            except (IndexUnusableError, EmbeddingError, OSError) as error:
+                await self._unusable(f"memory cannot be used: {error}")
+            except Exception as error:  # the store, which the caller reads from
+                log.error("memory could not be filled", exc_info=error)
+                await self._unusable(f"memory could not be filled: {error}")
 
     async def similar(self, *, text: str, limit: int) -> Sequence[PastIncident]:
         """Past incidents that look like `text`, best first; none when memory is not there in
@@ -84,7 +84,7 @@ class Memory:
         try:
             async with asyncio.timeout(self._timeout):
                 found = await self._run(lambda: index.search(text, limit=limit))
-        except (TimeoutError, EmbeddingError) as error:
+        except (TimeoutError, EmbeddingError, IndexUnusableError) as error:
             self._say_slow(str(error) or f"no answer within {self._timeout:g} s")
             return ()
         self._say_slow(None)
@@ -97,42 +97,59 @@ class Memory:
             return
         try:
             await self._run(lambda: index.add([entry]))
-        except EmbeddingError as error:
+        except (EmbeddingError, IndexUnusableError) as error:
             log.warning("incident not remembered", incident=entry.incident_id, why=str(error))
 
     async def rebuild(self) -> int:
         """Makes the index again from the store; returns how many entries it has. Raises
         `IndexUnusableError`, `EmbeddingError`."""
-        index, self._index = self._index, None
-        self.state, self.detail = MemoryState.OPENING, "being made again"
-        if index is not None:
-            await self._run(index.close)
-        await self._run(lambda: set_aside(self._folder))
-        self._index = await self._run(self._make)
-        await self._fill()
-        return await self._ready()
+        async with self._changing:
+            try:
+                await self._make_again()
+                return await self._ready()
+            except Exception as error:  # told to the caller, and kept for whoever looks later
+                await self._unusable(f"memory could not be made again: {error}")
+                raise
 
     async def close(self) -> None:
         """Closes the index and ends the thread."""
-        if self._index is not None:
-            await self._run(self._index.close)
-            self._index = None
-        self.state = MemoryState.OFF
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        async with self._changing:
+            with contextlib.suppress(IndexUnusableError):
+                await self._release()
+            self.state, self.detail = MemoryState.OFF, "closed"
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _release(self) -> None:
+        index, self._index = self._index, None
+        if index is not None:
+            await self._run(index.close)
+
+    async def _make_again(self) -> None:
+        self.state, self.detail = MemoryState.OPENING, "being made again"
+        with contextlib.suppress(IndexUnusableError):
+            await self._release()
+        await self._run(lambda: set_aside(self._folder))
+        index = await self._run(self._make)
+        try:
+            await self._fill(index)
+        except BaseException:
+            await self._run(index.close)
+            raise
+        self._index = index
 
     def _make(self) -> MemoryIndex:
         return MemoryIndex(folder=self._folder, embedder=self._embedder)
 
-    async def _fill(self) -> None:
-        index = self._index
-        if index is None:
-            return
+    async def _fill(self, index: MemoryIndex) -> None:
         batch: list[MemoryEntry] = []
         async for entry in self._everything():
             batch.append(entry)
             if len(batch) == _BATCH:
-                full, batch = batch, []
-                await self._run(lambda full=full: index.add(full))  # type: ignore[misc]
+                await self._add(index, batch)
+                batch = []
+        await self._add(index, batch)
+
+    async def _add(self, index: MemoryIndex, batch: list[MemoryEntry]) -> None:
         await self._run(lambda: index.add(batch))
 
     async def _ready(self) -> int:
@@ -141,7 +158,9 @@ class Memory:
         self.state, self.detail = MemoryState.READY, f"{count} incidents remembered"
         return count
 
-    def _unusable(self, why: str) -> None:
+    async def _unusable(self, why: str) -> None:
+        with contextlib.suppress(IndexUnusableError):
+            await self._release()
         self.state, self.detail = MemoryState.UNUSABLE, why
         log.warning("triage goes on without memory", why=why)
 
