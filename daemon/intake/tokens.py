@@ -32,6 +32,7 @@ LONGEST_WORD = 128
 
 _LONGEST_KEPT = 64
 _MOST_KEPT = 40_000
+_MOST_NESTED = 6  # "a=b=c": so many "=" after the first are still taken apart
 
 Found = Callable[[str, str], None]
 """Told (kind, value) for each part that was masked."""
@@ -179,7 +180,7 @@ def _pair(word: str, found: Found | None) -> str:
     """key=value: the key stays; a value that is a name, a dump of an object or nothing goes."""
     key, _, value = word.partition("=")
     named = _KEY.search(key)
-    if named is None or not value or "/" in key:
+    if named is None or not value or "/" in key or value.count("=") > _MOST_NESTED:
         return _parts(word, found)
     tail = _TAIL.search(value)
     end = tail.start() if tail else len(value)
