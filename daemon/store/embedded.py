@@ -145,7 +145,14 @@ class EmbeddedServer:
     # --- starting ------------------------------------------------------------------------------
 
     def _take_lock(self) -> bool:
-        descriptor = os.open(self.cluster.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            descriptor = os.open(self.cluster.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            msg = (
+                f"cannot open {self.cluster.lock} ({error.strerror}); it belongs to the user that"
+                " runs the daemon: run this as that user, or set another --state-dir"
+            )
+            raise StoreSetupError(msg) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

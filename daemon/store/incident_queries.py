@@ -10,6 +10,7 @@ from psycopg.rows import class_row, dict_row
 
 from daemon.store.incidents import Incident, incident_of
 from daemon.store.pool import Connection
+from daemon.store.values import clean
 from tiers.vocabulary import Category, Severity
 
 GET = "select * from incidents where id = %s"
@@ -39,6 +40,8 @@ EVIDENCE = """
 select ref, provenance, source, text, at, count, fingerprint from evidence
 where incident_id = %s order by substr(ref, 2)::int
 """
+LIVE = "select 1 from incidents where correlation = %s and state <> 'closed'"
+HAS_PATTERN = "select 1 from incident_patterns where incident_id = %s and fingerprint = %s"
 OF_PATTERN = """
 select i.* from incidents i join incident_patterns p on p.incident_id = i.id
 where p.fingerprint = %s order by i.id desc limit %s
@@ -138,6 +141,17 @@ async def counts(connection: Connection) -> list[IncidentCount]:
     async with connection.cursor(row_factory=class_row(IncidentCount)) as cursor:
         await cursor.execute(COUNTS)
         return await cursor.fetchall()
+
+
+async def is_live(connection: Connection, correlation: str) -> bool:
+    """Whether an incident with this key is not over."""
+    return await (await connection.execute(LIVE, (clean(correlation),))).fetchone() is not None
+
+
+async def has_pattern(connection: Connection, incident_id: int, fingerprint: str) -> bool:
+    """Whether an incident counts this pattern already."""
+    cursor = await connection.execute(HAS_PATTERN, (incident_id, fingerprint))
+    return await cursor.fetchone() is not None
 
 
 async def patterns_of(connection: Connection, incident_id: int) -> list[IncidentPattern]:

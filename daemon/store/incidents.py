@@ -79,6 +79,10 @@ from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %
             %s::text[])
   as t (ref, provenance, source, text, at, count, fingerprint)
 """
+SET_CONDITION = "update incidents set condition = %s::jsonb where id = %s"
+# One at a time: two that each see the other without a parent would make a circle.
+LOCK_PARENTS = "select pg_advisory_xact_lock(%s, 0)"
+_PARENTS_SPACE = 0x7472_6962
 SET_PARENT = """
 with recursive above (id, parent_id) as (
   select id, parent_id from incidents where id = %(parent)s
@@ -319,6 +323,11 @@ async def add_evidence(
     return tuple(refs)
 
 
+async def set_condition(work: Work, *, incident_id: int, condition: Mapping[str, Any]) -> None:
+    """What has to be measured as gone from now on."""
+    await work.connection.execute(SET_CONDITION, (to_json(condition), incident_id))
+
+
 async def lock(work: Work, incident_id: int) -> Incident | None:
     """The incident as it is, and as it stays until this transaction ends."""
     return await _one(work.connection, LOCK, (incident_id,))
@@ -326,6 +335,7 @@ async def lock(work: Work, incident_id: int) -> Incident | None:
 
 async def set_parent(work: Work, *, child: int, parent: int, actor: str = "daemon") -> bool:
     """Says that `parent` is the cause of `child`. False when that is known or would be a circle."""
+    await work.connection.execute(LOCK_PARENTS, (_PARENTS_SPACE,))
     cursor = await work.connection.execute(SET_PARENT, {"child": child, "parent": parent})
     if await cursor.fetchone() is None:
         return False

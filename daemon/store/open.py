@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from daemon.store.embedded import EmbeddedServer
+from daemon.store.embedded import EmbeddedServer, ServerState
 from daemon.store.errors import StoreSetupError
 from daemon.store.migrate import migrate
 from daemon.store.partitions import Maintenance
@@ -52,7 +52,12 @@ async def open_store(
         stack.push_async_callback(database.close)
         await database.open(wait_seconds=settings.connect_seconds * 2)
         await migrate(database)
-        maintenance = Maintenance(database=database, settings=settings)
+        owner = server is not None and server.state is not ServerState.ATTACHED
+        maintenance = Maintenance(
+            database=database,
+            settings=settings,
+            bound_log=server.cluster.bound_log if server is not None and owner else None,
+        )
         await maintenance.prepare()
         async with database.connection() as connection:
             row = await (await connection.execute("show server_version")).fetchone()

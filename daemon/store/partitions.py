@@ -11,9 +11,11 @@ The extension alone is not enough: its Apache edition refuses what we need.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 import re
+from collections.abc import Callable
 
 import structlog
 from psycopg import sql
@@ -53,8 +55,16 @@ class MaintenanceReport:
 class Maintenance:
     """`prepare` at the start, `run` every hour. Both may run in several daemons at once."""
 
-    def __init__(self, *, database: Database, settings: StoreSettings) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        settings: StoreSettings,
+        bound_log: Callable[[], None] | None = None,
+    ) -> None:
+        """`bound_log` cuts the embedded server's log when it has grown too large."""
         self._database = database
+        self._bound_log = bound_log
         self._ahead = settings.partitions_ahead_days
         self._keys_days = settings.retention.event_keys_days
         self._tables = (
@@ -86,6 +96,8 @@ class Maintenance:
         """Everything that has to be done now and then. Raises `StoreUnavailableError`."""
         alarms: list[str] = []
         dropped: list[str] = []
+        if self._bound_log is not None:
+            await asyncio.to_thread(self._bound_log)
         for table in self._tables:
             alarms += await self._rescue(table)
         made = await self.prepare()

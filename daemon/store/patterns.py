@@ -14,6 +14,7 @@ from daemon.store.pool import Connection, Database
 from daemon.store.values import clean
 from daemon.store.work import Work
 from tiers.contracts import Verdict
+from tiers.vocabulary import Severity
 
 COLUMNS = """
 p.fingerprint, p.source_kind, p.unit, p.pattern, p.sample, p.provenance, p.count, p.first_seen,
@@ -54,6 +55,14 @@ where fingerprint = any(array(
   for update))
 """
 LOCK = "select fingerprint from patterns where fingerprint = %s for update"
+HOLD = """
+select floor from patterns where fingerprint = %s and judge_owner = %s for update
+"""
+ASK_LATER = """
+update patterns set judge_reason = %s, judge_owner = null,
+  judge_until = now() + make_interval(secs => %s)
+where fingerprint = %s
+"""
 INSERT_VERDICT = """
 insert into verdicts (fingerprint, reason, escalate, probability, severity, category, urgency,
                       model, endpoint, prompt_tokens, completion_tokens, seconds)
@@ -67,7 +76,9 @@ where fingerprint = %s
 """
 TO_ATTACH = f"""
 select {COLUMNS} {FROM}
-where p.unattached > 0 and v.escalate order by p.last_seen limit %s
+where p.unattached > 0 and p.verdict_id is not null
+  and (v.escalate or p.floor in ('warning','critical'))
+order by p.last_seen limit %s
 """
 TAKE_UNATTACHED = """
 with locked as (
@@ -80,7 +91,9 @@ returning p.fingerprint, l.unattached
 SETTLE_QUIET = """
 update patterns set unattached = 0 where fingerprint = any(array(
   select p.fingerprint from patterns p join verdicts v on v.id = p.verdict_id
-  where p.unattached > 0 and not v.escalate order by p.fingerprint limit %s
+  where p.unattached > 0 and not v.escalate and p.judge_reason is null
+    and p.floor not in ('warning','critical')
+  order by p.fingerprint limit %s
   for update of p skip locked))
 """
 _PAGE = 2_000
@@ -182,6 +195,18 @@ async def ask_again(connection: Connection, *, fingerprints: Sequence[str], reas
     return (await connection.execute(ASK_AGAIN, (reason, list(fingerprints)))).rowcount
 
 
+async def hold(work: Work, *, fingerprint: str, owner: str) -> Severity | None:
+    """Locks a pattern that `owner` claimed; its floor as it is now. None when the claim is lost:
+    it ran out and somebody else judges, or the pattern has its verdict already."""
+    row = await (await work.connection.execute(HOLD, (fingerprint, owner))).fetchone()
+    return None if row is None else Severity(row[0])
+
+
+async def ask_later(work: Work, *, fingerprint: str, reason: str, pause_seconds: float) -> None:
+    """Asks for another verdict, by whoever is there after a pause."""
+    await work.connection.execute(ASK_LATER, (reason, pause_seconds, fingerprint))
+
+
 async def record_verdict(
     work: Work, *, verdict: Verdict, reason: str, burst: int, correlation: str | None
 ) -> int | None:
@@ -242,7 +267,8 @@ async def record_verdict(
 
 
 async def to_attach(connection: Connection, *, limit: int) -> list[PatternRow]:
-    """Escalated patterns with occurrences that no incident counts yet, oldest first."""
+    """Patterns with occurrences that no incident counts yet and that belong on one, by verdict or
+    by what a rule says; oldest first."""
     return await _rows(connection, TO_ATTACH, (limit,))
 
 
@@ -253,8 +279,8 @@ async def take_unattached(work: Work, *, fingerprints: Sequence[str]) -> dict[st
 
 
 async def settle_quiet(connection: Connection, *, limit: int = 1_000) -> int:
-    """Occurrences of patterns that are not escalated belong to no incident. Returns how many
-    patterns were settled."""
+    """Occurrences of patterns that are not escalated belong to no incident; those of a pattern that
+    is to be judged again wait for that. Returns how many patterns were settled."""
     return (await connection.execute(SETTLE_QUIET, (limit,))).rowcount
 
 

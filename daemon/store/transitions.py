@@ -36,7 +36,10 @@ update incidents i set
   state        = t.to_state,
   fence        = i.fence + 1,
   updated_at   = now(),
-  severity     = coalesce(t.severity, i.severity),
+  -- It may have risen while somebody thought about the incident: a severity never falls.
+  severity     = case when array_position(array['info','notice','warning','critical'], t.severity)
+                        > array_position(array['info','notice','warning','critical'], i.severity)
+                      then t.severity else i.severity end,
   title        = coalesce(t.title, i.title),
   condition    = coalesce(t.condition::jsonb, i.condition),
   assessed     = i.assessed or t.assessed,

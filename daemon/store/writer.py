@@ -39,7 +39,8 @@ returning source, key
 """
 
 # Counts are added; the spread of times widens; rates are the newest sender's. A request for a
-# verdict stays until there is one, and "new" is no request once there is a verdict.
+# verdict stays until there is one, and "new" is no request once there is a verdict. A floor never
+# falls, whichever daemon of several sets it.
 UPSERT_PATTERNS = """
 insert into patterns as p
   (fingerprint, source_kind, unit, pattern, sample, provenance, count, unattached, first_seen,
@@ -68,8 +69,12 @@ on conflict (fingerprint) do update set
   burst        = greatest(p.burst, excluded.burst),
   top_values   = case when excluded.top_values = '[]' then p.top_values
                       else excluded.top_values end,
-  floor        = excluded.floor,
-  rule         = excluded.rule,
+  floor        = case when array_position(array['info','notice','warning','critical'], p.floor)
+                        > array_position(array['info','notice','warning','critical'], excluded.floor)
+                      then p.floor else excluded.floor end,
+  rule         = case when array_position(array['info','notice','warning','critical'], p.floor)
+                        > array_position(array['info','notice','warning','critical'], excluded.floor)
+                      then p.rule else coalesce(excluded.rule, p.rule) end,
   correlation  = coalesce(excluded.correlation, p.correlation),
   judge_reason = case when excluded.judge_reason = 'new' and p.verdict_id is not null
                       then p.judge_reason

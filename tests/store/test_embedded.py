@@ -295,6 +295,18 @@ async def test_a_strange_data_directory_is_refused(state_dir: Path, make, senten
         await server.start(attach=False)
 
 
+async def test_a_state_directory_of_somebody_else_is_refused(state_dir: Path) -> None:
+    (state_dir / "postgres" / "lock").mkdir(parents=True)  # nobody can open that for writing
+    server = EmbeddedServer(directory=state_dir / "postgres", settings=EmbeddedSettings())
+    with pytest.raises(StoreSetupError, match="run this as that user"):
+        await server.start(attach=False)
+    in_the_way = state_dir / "file"
+    in_the_way.write_text("")
+    server = EmbeddedServer(directory=in_the_way / "postgres", settings=EmbeddedSettings())
+    with pytest.raises(StoreSetupError, match="choose a state directory"):
+        await server.start(attach=False)
+
+
 @as_root
 async def test_users_that_will_not_do_are_refused(state_dir: Path) -> None:
     for run_as, sentence in (("root", "refuses to run as root"), ("no-such", "no such user")):
