@@ -2,7 +2,7 @@
 
 A host's lines are made of few words. Those without a digit are looked at once. Of those with
 digits it is remembered by their shape (each run of digits as "0") where in them the value stands:
-words of one shape are masked alike, see `mask.collapse`.
+words of one shape are masked alike, see `mask.collapse`. Only a leading "0x" is more than its shape.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ValueReader:
     def _look(self, word: str) -> tuple[Value, ...]:
         if len(word) > _LONGEST_KEPT:
             return _values(word)
-        digits = _HAS_DIGIT(word) is not None
+        digits = _HAS_DIGIT(word) is not None and "0x" not in word and "0X" not in word
         shape = collapse(word) if digits else ""
         place = self._places.get(shape) if digits else None
         if place is not None:
