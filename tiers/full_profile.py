@@ -33,6 +33,7 @@ from tiers.profile import Judgement
 from tiers.vocabulary import Category, Severity
 
 _FOLDER = Path(__file__).with_name("prompts")
+_TEMPLATES = ("_case", "trigger", "review", "meta", "chat")
 _LINE = 2000
 """Characters of one sighting's text."""
 _MAX_SUMMARY = 1200
@@ -53,6 +54,7 @@ _templates = jinja2.Environment(  # noqa: S701 (prompts are not HTML; `data` and
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
 _templates.filters |= {"data": _data, "flat": _flat}
 
@@ -78,6 +80,8 @@ class FullProfile:
 
     def __init__(self, *, output_chars: int = 6000) -> None:
         self._output_chars = output_chars
+        for name in _TEMPLATES:  # read now, not while somebody waits
+            _templates.get_template(f"{name}.md")
 
     # --- trigger
 

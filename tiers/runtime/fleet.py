@@ -60,7 +60,7 @@ class Fleet:
         failed: so each sees how much memory is left. A server that fails stops no other and goes
         on trying; its status says why. `on_progress` hears of every change from then on."""
         try:
-            binary: Binary | str = find_binary(self._environ)
+            binary: Binary | str = await asyncio.to_thread(find_binary, self._environ)
         except MisconfiguredError as error:
             binary = str(error)
         try:

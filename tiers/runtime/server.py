@@ -29,7 +29,7 @@ from tiers.runtime.liveness import (
     stalled,
 )
 from tiers.runtime.logfile import LogFile
-from tiers.runtime.ownership import my_mark
+from tiers.runtime.ownership import Mark, my_mark
 from tiers.runtime.restarts import RestartPolicy, next_start
 from tiers.runtime.spawn import end, spawn
 from tiers.runtime.states import ServerState, ServerStatus
@@ -150,13 +150,12 @@ class LlamaServer:
     async def _one_life(self) -> str:
         """From the start of a process to its end; returns why it ended."""
         self._set(ServerState.STARTING)
-        await asyncio.to_thread(self._prepare)
-        log_begin = self._log.size()
+        mark, log_begin = await asyncio.to_thread(self._prepare)
         self._starts += 1
         process = await spawn(
             binary=self._binary,
             flags=self._flags,
-            mark=my_mark(state_dir=self._state_dir, tier=self._tier),
+            mark=mark,
             log=self._log.path,
             api_key=self._api_key,
         )
@@ -173,7 +172,7 @@ class LlamaServer:
                     self._settled.set()
                     why = await self._watch(process.pid, exited)
                 if exited.done():
-                    return self._ended_sentence(exited.result(), log_begin)
+                    return await asyncio.to_thread(self._ended_sentence, exited.result(), log_begin)
                 gently = False
                 self._set(ServerState.STALLED, why)
                 return why
@@ -253,8 +252,9 @@ class LlamaServer:
 
     # --- effects that block shortly, in a thread
 
-    def _prepare(self) -> None:
-        """Clears the way for a start. Raises `RuntimeFaultError`."""
+    def _prepare(self) -> tuple[Mark, int]:
+        """Clears the way for a start; returns the mark and where the log begins. Raises
+        `RuntimeFaultError`."""
         try:
             self._log.prepare()
             self._pid_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,6 +273,7 @@ class LlamaServer:
             port=self._flags.port,
             state_dir=self._state_dir,
         )
+        return my_mark(state_dir=self._state_dir, tier=self._tier), self._log.size()
 
     # --- words
 

@@ -51,7 +51,8 @@ async def spawn(
     environment |= {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
     if api_key is not None:  # not an argument: those are seen by every user
         environment["LLAMA_API_KEY"] = api_key
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags_of_log = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    output = await asyncio.to_thread(os.open, log, flags_of_log, 0o600)
     try:
         return await asyncio.create_subprocess_exec(
             *command(binary, flags),
