@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from daemon.escalation import states
-from daemon.escalation.conditions import PatternFacts, condition_for
+from daemon.escalation.conditions import Condition, PatternFacts, condition_for
 from daemon.escalation.kinship import Kin, cause_of
 from daemon.escalation.states import Happening, State
 from daemon.escalation.titles import title_of
@@ -20,7 +20,9 @@ from tiers.vocabulary import Category, Provenance, Severity
 
 STORM_KEY = "storm"
 _STORM_WINDOW = 60.0
-_KNOWN_KEYS = 10_000
+_MOST_EVIDENCE = 20
+_CAUSES = frozenset({Category.MEMORY})
+"""What these say of others stands in their evidence, not always in the title."""
 _LIVE = [state.value for state in states.LIVE]
 
 
@@ -44,7 +46,6 @@ class Attacher:
         self._max_new = max_new_per_minute
         self._clock = clock
         self._opened: deque[float] = deque()
-        self._keys: dict[str, None] = {}
 
     async def attach(
         self, work: Work, *, row: PatternRow, severity: Severity, category: Category
@@ -58,7 +59,8 @@ class Attacher:
         if not count:
             return None
         key = row.correlation or judged_key(unit=row.unit, category=category)
-        storm = self._is_storm(key)
+        storm = self._storming() and not await incident_queries.is_live(work.connection, key)
+        condition = Condition() if storm else condition_for([_facts(row)])
         opened = await incidents.open_or_join(
             work,
             NewIncident(
@@ -72,24 +74,24 @@ class Attacher:
                 unit=row.unit,
                 correlation=STORM_KEY if storm else key,
                 at=row.last_seen,
-                condition=condition_for([_facts(row)]).to_json(),
+                condition=condition.to_json(),
             ),
             reopen_seconds=self._reopen_seconds,
         )
-        await self._feed(work, opened, row, count)
+        fresh = await self._feed(work, opened, row, count)
+        await _widen(work, opened, condition)
         if opened.how is not How.JOINED:
-            self._note_opened(key)
+            self._opened.append(self._clock())
+        if fresh and not storm:
             await self._link(work, opened)
-        elif opened.worsened:
+        if opened.worsened:
             await _reopen_for_review(work, opened, row)
         return Attached(opened=opened, count=count, storm=storm)
 
-    async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> None:
+    async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> bool:
+        """True when the incident did not know the pattern yet."""
         incident_id = opened.incident.id
-        known = {
-            entry.fingerprint
-            for entry in await incident_queries.patterns_of(work.connection, incident_id)
-        }
+        known = await incident_queries.has_pattern(work.connection, incident_id, row.fingerprint)
         await incidents.add_patterns(
             work,
             incident_id=incident_id,
@@ -103,7 +105,7 @@ class Attacher:
                 )
             ],
         )
-        if row.fingerprint not in known:
+        if not known:
             await incidents.add_evidence(
                 work,
                 incident_id=incident_id,
@@ -118,16 +120,15 @@ class Attacher:
                     )
                 ],
             )
+        return not known
 
     async def _link(self, work: Work, opened: Opened) -> None:
         """Looks for a cause among the live incidents, and for what this one is the cause of."""
         live = await incident_queries.listing(
             work.connection, incident_queries.IncidentFilter(states=_LIVE), limit=50
         )
-        kin = {i.id: _kin(i) for i in live}
-        own = kin.get(opened.incident.id)
-        if own is None:
-            return
+        kin = {i.id: await _kin(work, i) for i in live}
+        own = await _kin(work, opened.incident)
         parent = cause_of(own, [k for k in kin.values() if k.incident_id != own.incident_id])
         if parent is not None:
             await incidents.set_parent(work, child=own.incident_id, parent=parent)
@@ -136,18 +137,21 @@ class Attacher:
             if other.parent_id is None and cause_of(other, [own]) is not None:
                 await incidents.set_parent(work, child=other.incident_id, parent=own.incident_id)
 
-    def _is_storm(self, key: str) -> bool:
+    def _storming(self) -> bool:
         now = self._clock()
         while self._opened and now - self._opened[0] > _STORM_WINDOW:
             self._opened.popleft()
-        return len(self._opened) >= self._max_new and key not in self._keys
+        return len(self._opened) >= self._max_new
 
-    def _note_opened(self, key: str) -> None:
-        self._opened.append(self._clock())
-        self._keys.pop(key, None)
-        self._keys[key] = None
-        if len(self._keys) > _KNOWN_KEYS:
-            del self._keys[next(iter(self._keys))]
+
+async def _widen(work: Work, opened: Opened, condition: Condition) -> None:
+    """What joins or returns may bring a unit or a metric that has to be well again too."""
+    stored = Condition.from_json(opened.incident.condition)
+    wider = stored.with_also(condition)
+    if opened.how is not How.OPENED and wider != stored:
+        await incidents.set_condition(
+            work, incident_id=opened.incident.id, condition=wider.to_json()
+        )
 
 
 async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> None:
@@ -190,13 +194,17 @@ def _values(row: PatternRow) -> tuple[tuple[str, str, int], ...]:
     return tuple((str(kind), str(value), int(count)) for kind, value, count in row.top_values)
 
 
-def _kin(incident: incidents.Incident) -> Kin:
+async def _kin(work: Work, incident: incidents.Incident) -> Kin:
+    text = incident.title
+    if incident.category in _CAUSES:
+        evidence = await incident_queries.evidence_of(work.connection, incident.id)
+        text = "\n".join([text, *(entry.text for entry in evidence[:_MOST_EVIDENCE])])
     return Kin(
         incident_id=incident.id,
         category=incident.category,
         unit=incident.unit,
         correlation=incident.correlation,
-        text=incident.title,
+        text=text,
         opened_at=incident.opened_at,
         parent_id=incident.parent_id,
     )

@@ -35,6 +35,14 @@ class Condition:
             "silence": self.silence,
         }
 
+    def with_also(self, other: Condition) -> Condition:
+        """Both have to be gone."""
+        return Condition(
+            units=tuple(sorted({*self.units, *other.units})),
+            metrics=tuple(sorted({*self.metrics, *other.metrics})),
+            silence=max(self.silence, other.silence),
+        )
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> Condition:
         if not value:

@@ -19,7 +19,7 @@ from daemon.intake.rules import RuleBook
 from daemon.intake.state import BURST_SECONDS, KnownVerdict
 from daemon.live import LiveHub
 from daemon.store import patterns
-from daemon.store.errors import StoreError, StoreUnavailableError
+from daemon.store.errors import StoreUnavailableError
 from daemon.store.incidents import How
 from daemon.store.patterns import PatternRow
 from daemon.store.pool import Database
@@ -51,6 +51,7 @@ class JudgeCounts:
     """What was done since the start."""
 
     calls: int = 0
+    claimed: int = 0
     verdicts: int = 0
     by_rule: int = 0
     failures: int = 0
@@ -81,6 +82,7 @@ class Judge:
         self._parallel = parallel
         self._wake = asyncio.Event()
         self._down = False
+        self._unattachable: set[str] = set()
         # Attaching in one order keeps storms bounded and titles stable.
         self._attaching = asyncio.Lock()
         self.counts = JudgeCounts()
@@ -107,7 +109,7 @@ class Judge:
 
     async def judge_some(self) -> int:
         """Judges up to twice as many patterns as the tier answers at once; returns how many got
-        their verdict."""
+        their verdict from it."""
         async with self._database.connection() as connection:
             rows = await patterns.claim_to_judge(
                 connection,
@@ -115,6 +117,7 @@ class Judge:
                 limit=2 * self._parallel,
                 lease_seconds=_LEASE_SECONDS,
             )
+        self.counts.claimed += len(rows)
         done = await asyncio.gather(
             *(self._judge_safely(row) for row in rows), return_exceptions=True
         )
@@ -128,29 +131,35 @@ class Judge:
         async with self._database.connection() as connection:
             rows = await patterns.to_attach(connection, limit=200)
             quiet = await patterns.settle_quiet(connection)
-        for row in rows:
-            severity = Severity(row.severity or row.floor).at_least(Severity(row.floor))
-            category = Category(row.category) if row.category else Category.APPLICATION
-            await self._attach(row, severity, category)
-        return len(rows) + quiet
+        return quiet + sum([await self._attach_safely(row) for row in rows])
 
     async def _judge_safely(self, row: PatternRow) -> bool:
         """A defect that one pattern brings out must not stop the judging of all others."""
         try:
             return await self._judge(row)
-        except StoreError:
+        except StoreUnavailableError:
             raise
         except Exception as error:
             self.counts.failures += 1
             log.error("pattern not judged", fingerprint=row.fingerprint, exc_info=error)
-            async with self._database.connection() as connection:
-                await patterns.release(
-                    connection,
-                    fingerprint=row.fingerprint,
-                    owner=self._owner,
-                    pause_seconds=_REFUSED_PAUSE_SECONDS,
-                )
+            await self._release(row, pause=_REFUSED_PAUSE_SECONDS)
             return False
+
+    async def _attach_safely(self, row: PatternRow) -> bool:
+        """As above: what cannot be counted stays uncounted, and is said once."""
+        severity = Severity(row.severity or row.floor).at_least(Severity(row.floor))
+        category = Category(row.category) if row.category else Category.APPLICATION
+        try:
+            await self._attach(row, severity, category)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            if row.fingerprint not in self._unattachable:
+                self._unattachable.add(row.fingerprint)
+                log.error("pattern not counted", fingerprint=row.fingerprint, exc_info=error)
+            return False
+        self._unattachable.discard(row.fingerprint)
+        return True
 
     async def _judge(self, row: PatternRow) -> bool:
         self.counts.calls += 1
@@ -159,69 +168,87 @@ class Judge:
         except TierUnavailableError as error:
             self.counts.calls -= 1
             self._say_down(str(error))
-            return await self._without_model(row, pause=max(_PAUSE_SECONDS, error.retry_after))
+            await self._without_model(row, pause=max(_PAUSE_SECONDS, error.retry_after))
+            return False
         except TierError as error:
             self.counts.failures += 1
             log.warning(
                 "pattern not judged", unit=row.unit, sample=row.sample[:200], why=str(error)
             )
-            return await self._without_model(row, pause=_REFUSED_PAUSE_SECONDS)
+            await self._without_model(row, pause=_REFUSED_PAUSE_SECONDS)
+            return False
         self._say_down(None)
-        await self._settle(row, verdict, reason=row.judge_reason or "new")
-        return True
+        return await self._settle(row, verdict, reason=row.judge_reason or "new")
 
-    async def _without_model(self, row: PatternRow, *, pause: float) -> bool:
+    async def _without_model(self, row: PatternRow, *, pause: float) -> None:
         """What a rule says is bad is an incident even while no model answers; the model looks
         later."""
         floor = Severity(row.floor)
-        ruled = floor.rank >= Severity.WARNING.rank and row.verdict_id is None
-        if ruled:
-            rule = self._rules.named(row.rule)
-            verdict = Verdict(
-                fingerprint=row.fingerprint,
-                escalate=True,
-                probability=1.0,
-                severity=floor,
-                category=rule.category if rule is not None else Category.APPLICATION,
-                urgency=_URGENCY[floor],
-                usage=Usage(
-                    model=_BY_RULE,
-                    endpoint=row.rule or "measured",
-                    prompt_tokens=0,
-                    completion_tokens=0,
-                    seconds=0.0,
-                    calls=0,
-                ),
-            )
+        if floor.rank < Severity.WARNING.rank or row.verdict_id is not None:
+            await self._release(row, pause=pause)
+            return
+        rule = self._rules.named(row.rule)
+        verdict = Verdict(
+            fingerprint=row.fingerprint,
+            escalate=True,
+            probability=1.0,
+            severity=floor,
+            category=rule.category if rule is not None else Category.APPLICATION,
+            urgency=_URGENCY[floor],
+            usage=Usage(
+                model=_BY_RULE,
+                endpoint=row.rule or "measured",
+                prompt_tokens=0,
+                completion_tokens=0,
+                seconds=0.0,
+                calls=0,
+            ),
+        )
+        if await self._settle(row, verdict, reason="rule", again_after=pause):
             self.counts.by_rule += 1
-            await self._settle(row, verdict, reason="rule")
-            async with self._database.connection() as connection:
-                await patterns.ask_again(
-                    connection, fingerprints=[row.fingerprint], reason=row.judge_reason or "new"
-                )
+
+    async def _release(self, row: PatternRow, *, pause: float) -> None:
         async with self._database.connection() as connection:
             await patterns.release(
                 connection, fingerprint=row.fingerprint, owner=self._owner, pause_seconds=pause
             )
-        return False
 
-    async def _settle(self, row: PatternRow, verdict: Verdict, *, reason: str) -> None:
+    async def _settle(
+        self, row: PatternRow, verdict: Verdict, *, reason: str, again_after: float | None = None
+    ) -> bool:
+        """Verdict and incident in one transaction; `again_after` asks for another one in it.
+
+        False when the claim had run out: then another daemon judges, and nothing is written.
+        """
         key = row.correlation or judged_key(unit=row.unit, category=verdict.category)
+        in_force = verdict
         attached: Attached | None = None
 
         async def commit(work: Work) -> int | None:
-            nonlocal attached
+            nonlocal attached, in_force
+            attached = None
+            floor = await patterns.hold(work, fingerprint=row.fingerprint, owner=self._owner)
+            if floor is None:
+                return None
+            in_force = at_floor(verdict, floor)
             verdict_id = await patterns.record_verdict(
-                work, verdict=verdict, reason=reason, burst=row.burst, correlation=key
+                work, verdict=in_force, reason=reason, burst=row.burst, correlation=key
             )
             if verdict_id is None:
                 return None
-            if verdict.escalate:
+            if again_after is not None:
+                await patterns.ask_later(
+                    work,
+                    fingerprint=row.fingerprint,
+                    reason=row.judge_reason or "new",
+                    pause_seconds=again_after,
+                )
+            if in_force.escalate:
                 attached = await self._attacher.attach(
                     work,
                     row=dataclasses.replace(row, correlation=key),
-                    severity=verdict.severity,
-                    category=verdict.category,
+                    severity=in_force.severity,
+                    category=in_force.category,
                 )
             else:
                 await patterns.take_unattached(work, fingerprints=[row.fingerprint])
@@ -230,19 +257,22 @@ class Judge:
         async with self._attaching:
             verdict_id = await run(self._database, commit)
         if verdict_id is None:
-            return
+            # Somebody else's verdict, or our own of a commit whose outcome was unknown: intake is
+            # told by `Refresh`, from the store.
+            return False
         self.counts.verdicts += 1
         self._on_verdict(
             row.fingerprint,
             KnownVerdict(
-                escalate=verdict.escalate,
-                severity=verdict.severity,
-                category=verdict.category,
+                escalate=in_force.escalate,
+                severity=in_force.severity,
+                category=in_force.category,
                 at=datetime.now(tz=row.last_seen.tzinfo).timestamp(),
                 verdict_id=verdict_id,
             ),
         )
-        self._say_verdict(row, verdict, attached)
+        self._say_verdict(row, in_force, attached)
+        return True
 
     async def _attach(self, row: PatternRow, severity: Severity, category: Category) -> None:
         async def commit(work: Work) -> Attached | None:
@@ -281,6 +311,19 @@ class Judge:
         elif why is None and self._down:
             log.info("the trigger tier answers again")
         self._down = why is not None
+
+
+def at_floor(verdict: Verdict, floor: Severity) -> Verdict:
+    """The verdict with what rules say by now. Pure. A tier applies the floor that it was shown;
+    this one may have risen while it thought."""
+    if verdict.severity.rank >= floor.rank:
+        return verdict
+    return dataclasses.replace(
+        verdict,
+        severity=floor,
+        escalate=verdict.escalate or floor.rank >= Severity.WARNING.rank,
+        urgency=_URGENCY[floor],
+    )
 
 
 def sighting_of(row: PatternRow) -> Sighting:

@@ -20,6 +20,10 @@ _COMPLAINT = re.compile(
     r"(?i)no space left|read-only file ?system|input/output error|i/o error|disk (is )?full"
 )
 _DEPENDENCY = re.compile(r"(?i)dependency failed")
+_KILLED = re.compile(
+    r"(?i)process \d+ \(([^)]{1,64})\)|\btask=([^,\s]{1,64})|task_memcg=\S{0,200}/([^/,\s]{1,64})"
+)
+"""Whom the kernel killed, by the forms in which it says so."""
 _WORD = re.compile(r"[a-z][a-z0-9]{3,}")
 
 
@@ -59,11 +63,10 @@ def _explains(parent: Kin, child: Kin) -> bool:
 
 
 def _names(text: str, child: Kin) -> bool:
-    """Whether a text names the unit of `child`: "postgres" names "postgresql"."""
+    """Whether a text says that the unit of `child` was killed: "postgres" names "postgresql"."""
     about = child.correlation.removeprefix("unit:") if child.unit in ("", "systemd") else child.unit
     stem = about.lower().split(".")[0].split("@")[0]
     if len(stem) < 4:
         return False
-    return any(
-        word.startswith(stem) or stem.startswith(word) for word in _WORD.findall(text.lower())
-    )
+    killed = " ".join(name for match in _KILLED.findall(text) for name in match).lower()
+    return any(word.startswith(stem) or stem.startswith(word) for word in _WORD.findall(killed))

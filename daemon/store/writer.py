@@ -41,7 +41,9 @@ returning source, key
 # Counts are added; the spread of times widens; rates are the newest sender's. A request for a
 # verdict stays until there is one, and "new" is no request once there is a verdict. A floor never
 # falls, whichever daemon of several sets it.
-UPSERT_PATTERNS = """
+_RANK = "array_position(array['info','notice','warning','critical'], {})"
+STORED, SENT = _RANK.format("p.floor"), _RANK.format("excluded.floor")
+UPSERT_PATTERNS = f"""
 insert into patterns as p
   (fingerprint, source_kind, unit, pattern, sample, provenance, count, unattached, first_seen,
    last_seen, rate, rate_at, usual_gap, burst, top_values, floor, rule, correlation, judge_reason)
@@ -69,17 +71,14 @@ on conflict (fingerprint) do update set
   burst        = greatest(p.burst, excluded.burst),
   top_values   = case when excluded.top_values = '[]' then p.top_values
                       else excluded.top_values end,
-  floor        = case when array_position(array['info','notice','warning','critical'], p.floor)
-                        > array_position(array['info','notice','warning','critical'], excluded.floor)
-                      then p.floor else excluded.floor end,
-  rule         = case when array_position(array['info','notice','warning','critical'], p.floor)
-                        > array_position(array['info','notice','warning','critical'], excluded.floor)
-                      then p.rule else coalesce(excluded.rule, p.rule) end,
+  floor        = case when {STORED} > {SENT} then p.floor else excluded.floor end,
+  rule         = case when {STORED} > {SENT} then p.rule
+                      else coalesce(excluded.rule, p.rule) end,
   correlation  = coalesce(excluded.correlation, p.correlation),
   judge_reason = case when excluded.judge_reason = 'new' and p.verdict_id is not null
                       then p.judge_reason
                       else coalesce(p.judge_reason, excluded.judge_reason) end
-"""
+"""  # noqa: S608 (constants)
 
 UPSERT_ALIASES = """
 insert into pattern_aliases as a (source_kind, unit, masked, fingerprint)
