@@ -50,7 +50,7 @@ def export(recipe: Recipe, folder: Path, *, kind: str, temperature: float = 1.0)
     part = file.with_suffix(".part")
     writer = gguf.GGUFWriter(part, _ARCH)
     origin = Origin(
-        commit=commit(), seed=recipe.seed, data=state["digest"], tokens=int(state["tokens"])
+        commit=commit(), seed=recipe.seed, data=state["digest"], tokens=tokens_learned(state)
     )
     _describe(writer, recipe, shape, kind=kind, origin=origin)
     _write_vocabulary(writer, folder / "tokenizer.json", shape.vocabulary)
@@ -67,6 +67,12 @@ def export(recipe: Recipe, folder: Path, *, kind: str, temperature: float = 1.0)
     writer.close()
     part.replace(file)
     return file
+
+
+def tokens_learned(state: dict[str, Any]) -> int:
+    """Over all corpora that the checkpoint has seen."""
+    earlier = sum(int(tokens) for _, tokens in state.get("history", []))
+    return earlier + int(state["tokens"])
 
 
 def _describe(

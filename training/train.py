@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -65,6 +66,12 @@ class Trainer:
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
+        self.history: list[tuple[str, int]] = []  # corpora before this one: digest, tokens learned
+
+    @property
+    def before(self) -> int:
+        """Tokens learned from earlier corpora."""
+        return sum(tokens for _, tokens in self.history)
 
     def learn(self, numbers: np.ndarray[Any, np.dtype[np.int64]], done: float) -> float:
         """One batch; its loss."""
@@ -101,21 +108,34 @@ class Trainer:
             "seconds": self.seconds,
             "shape": dataclasses.asdict(self.recipe.shape),
             "digest": self.corpus.digest,
+            "history": self.history,
         }
         torch.save(state, part)
         part.replace(file)
 
     def load(self, file: Path) -> None:
+        """Go on where `file` ends, in the same corpus."""
         state = torch.load(file, map_location=self.device, weights_only=True)
         if state["digest"] != self.corpus.digest:
             raise SystemExit(
                 f"{file} was trained on other data than {file.parent / 'corpus.npz'}; remove the "
                 f"folder to start from nothing"
             )
+        self._take(state)
+        self.history = [tuple(each) for each in state.get("history", [])]
+        self.step, self.tokens = state["step"], state["tokens"]
+
+    def follow(self, file: Path) -> None:
+        """Start with what `file` learned from another corpus with the same tokenizer."""
+        state = torch.load(file, map_location=self.device, weights_only=True)
+        self._take(state)
+        earlier = [tuple(each) for each in state.get("history", [])]
+        self.history = [*earlier, (state["digest"], state["tokens"])]
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self.step, self.tokens = state["step"], state["tokens"]
         self.seconds = state["seconds"]
 
 
@@ -127,9 +147,13 @@ def train(
     every: float,
     device: str,
     until: int | None = None,
+    after: Path | None = None,
 ) -> Path:
     """Train to the end of the corpus, or to its first `until` tokens, from the last checkpoint if
-    there is one; its file."""
+    there is one; its file. `after` is the folder of a run on older data that this one follows."""
+    if after is not None and not (folder / "tokenizer.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(after / "tokenizer.json", folder / "tokenizer.json")
     _, corpus = prepare(recipe, folder, tokens=tokens)
     plan = batches(corpus, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
     trainer = Trainer(recipe, corpus, device=device)
@@ -137,6 +161,9 @@ def train(
     if file.exists():
         trainer.load(file)
         print(f"{recipe.name}: going on after step {trainer.step} of {len(plan)}", flush=True)
+    elif after is not None:
+        trainer.follow(after / "checkpoint.pt")
+        print(f"{recipe.name}: following {after}, {trainer.before:,} tokens", flush=True)
     total = min(len(corpus.tokens), until or len(corpus.tokens))
     print(
         f"{recipe.name}: {recipe.shape.parameters():,} parameters, {total:,} tokens, "
@@ -149,7 +176,8 @@ def train(
     before = trainer.seconds
     with log:
         while trainer.step < len(plan) and trainer.tokens < total:
-            loss = trainer.learn(plan[trainer.step], trainer.tokens / total)
+            done = (trainer.before + trainer.tokens) / (trainer.before + total)
+            loss = trainer.learn(plan[trainer.step], done)
             trainer.seconds = before + time.monotonic() - began
             progress.show(trainer.tokens, f"loss {loss:.3f}")
             if trainer.step % 10 == 0:
@@ -170,6 +198,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for everything it makes")
     parser.add_argument("--tokens", type=float, help="corpus size; the recipe's when left out")
     parser.add_argument("--until", type=float, help="end after so many tokens of the corpus")
+    parser.add_argument("--after", type=Path, help="folder of a run on older data to go on from")
     parser.add_argument("--every", type=float, default=120.0, help="seconds between checkpoints")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -184,6 +213,7 @@ def main(argv: list[str] | None = None) -> None:
         every=given.every,
         device=given.device,
         until=int(given.until) if given.until else None,
+        after=given.after,
     )
 
 
