@@ -19,9 +19,12 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+FLUSH_SECONDS = 0.2
+"""llama.cpp logs from a thread of its own: its last words need a moment to reach the file."""
 OOM_SCORE = "500"
 """When memory runs out, the model server goes before what the host is there for."""
 
@@ -63,6 +66,7 @@ def _serve(parameters: dict[str, object]) -> None:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
+        time.sleep(FLUSH_SECONDS)
         sys.exit(f"llama-server did not start: {error}")
     print(f"listening on {server.listening_address}", flush=True)
     while True:

@@ -11,6 +11,7 @@ _TAIL_BYTES = 8192
 _ERRORS = re.compile(
     r"\berror\b|\bfail|\babort|terminate called|did not start|cannot|\sE\s", re.IGNORECASE
 )
+_ERROR_LEVEL = re.compile(r"[\d.]+ E ")
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")
 
 
@@ -46,8 +47,9 @@ class LogFile:
                 text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
-        telling = (line.strip() for line in text.splitlines() if _ERRORS.search(line))
-        return _STAMP.sub("", next(telling, ""))[:300]
+        telling = [line.strip() for line in text.splitlines() if _ERRORS.search(line)]
+        own = (line for line in telling if _ERROR_LEVEL.match(line))
+        return _STAMP.sub("", next(own, telling[0] if telling else ""))[:300].rstrip(".")
 
     def size(self) -> int:
         try:
