@@ -7,25 +7,28 @@ commit is a compare-and-set on state and fence: a worker that lost its lease wri
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from daemon.escalation import states
 from daemon.escalation.casebook import Casebook
-from daemon.escalation.settle import Settlement, settle_assessment, settle_plan
+from daemon.escalation.settle import (
+    Settlement,
+    settle_assessment,
+    settle_plan,
+    within_case,
+)
 from daemon.escalation.states import Happening, State
 from daemon.live import LiveHub
-from daemon.store import assessments, leases, transitions
-from daemon.store.errors import StoreError, StoreUnavailableError
+from daemon.store import assessments, incidents, leases, transitions
+from daemon.store.errors import StoreUnavailableError
 from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition
 from daemon.store.work import Work, run
-from tiers.contracts import Assessment, MetaTier, Plan, ReviewTier
+from tiers.contracts import Assessment, Case, MetaTier, Plan, ReviewTier
 from tiers.errors import TierError, TierUnavailableError
 from tiers.ladder import LadderRules
 
@@ -50,10 +53,11 @@ class WorkerLimits:
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class WorkerCounts:
-    """Tier calls since the start."""
+    """Tier calls since the start, and answers that were used."""
 
     review: int = 0
     meta: int = 0
+    settled: int = 0
     failures: int = 0
 
 
@@ -116,15 +120,19 @@ class Worker:
         if 0 <= age < self._gather_seconds:
             await asyncio.sleep(self._gather_seconds - age)
         try:
-            async with self._lease(incident):
-                await self._think(incident)
+            async with asyncio.timeout(self._limits.deadline_seconds):
+                await self._under_lease(incident)
         except TierUnavailableError as error:
             await self._postpone(incident, str(error), after=error.retry_after, counts=False)
         except TierError as error:
             self.counts.failures += 1
             await self._postpone(incident, str(error), after=5.0, counts=True)
-        except StoreError:
+        except StoreUnavailableError:
             raise
+        except TimeoutError:
+            self.counts.failures += 1
+            why = f"no answer within {self._limits.deadline_seconds:.0f} s"
+            await self._postpone(incident, why, after=5.0, counts=True)
         except Exception as error:
             # A defect that one incident brings out must not stop the others: it is tried again a
             # few times and then shown to a human, with the log.
@@ -135,56 +143,51 @@ class Worker:
 
     async def _think(self, incident: Incident) -> None:
         case = await self._casebook.case(incident)
+        answer: Assessment | Plan
         if incident.state == State.REVIEWING:
             self.counts.review += 1
-            answer = await self._review.assess(case)
-            settled = settle_assessment(answer, case=case, rules=self._limits.ladder)
-            await self._commit(incident, settled, answer)
-            return
-        self.counts.meta += 1
-        plan = await self._meta.plan(case)
-        settled = settle_plan(plan, case=case)
-        await self._commit(incident, settled, plan)
+            answer = within_case(await self._review.assess(case), case=case)
+        else:
+            self.counts.meta += 1
+            answer = within_case(await self._meta.plan(case), case=case)
+        await self._commit(incident, case, answer)
 
-    async def _commit(
-        self, incident: Incident, settled: Settlement, answer: Assessment | Plan
-    ) -> None:
+    async def _commit(self, incident: Incident, case: Case, answer: Assessment | Plan) -> None:
+        """What follows from an answer, in one transaction. What got worse while the tier thought
+        counts: the answer is weighed at today's severity, and then looked at again."""
+        settled = self._settle(answer, case)
         target = states.after(State(incident.state), settled.happening)
 
         async def commit(work: Work) -> bool:
-            moved = await transitions.apply(
-                work,
-                [
-                    Transition(
-                        incident_id=incident.id,
-                        from_state=incident.state,
-                        fence=incident.fence,
-                        to_state=target.value,
-                        happening=settled.happening.value,
-                        actor="tier/review" if isinstance(answer, Assessment) else "tier/meta",
-                        reason=settled.reason,
-                        severity=settled.severity,
-                        assessed=True,
-                        attempts=0,
-                    )
-                ],
-            )
-            if not moved:
+            nonlocal settled, target
+            current = await incidents.lock(work, incident.id)
+            if current is None or current.fence != incident.fence:
                 return False
-            if isinstance(answer, Assessment):
-                await assessments.record_assessment(
-                    work, incident_id=incident.id, assessment=answer
-                )
-            else:
-                await assessments.record_plan(
-                    work,
-                    incident_id=incident.id,
-                    plan=answer,
-                    disposition=settled.disposition.value,
-                )
+            settled = self._settle(answer, dataclasses.replace(case, severity=current.severity))
+            target = states.after(State(incident.state), settled.happening)
+            transition = Transition(
+                incident_id=incident.id,
+                from_state=incident.state,
+                fence=incident.fence,
+                to_state=target.value,
+                happening=settled.happening.value,
+                actor="tier/review" if isinstance(answer, Assessment) else "tier/meta",
+                reason=settled.reason,
+                severity=settled.severity,
+                assessed=True,
+                attempts=0,
+            )
+            if not await transitions.apply(work, [transition]):
+                return False
+            await _record(work, incident, answer, settled)
+            worse = current.severity.rank > case.severity.rank
+            if worse and (target, Happening.WORSENED) in states.TRANSITIONS:
+                await transitions.apply(work, [_worsened(current, target)])
+                target = states.after(target, Happening.WORSENED)
             return True
 
         if await run(self._database, commit):
+            self.counts.settled += 1
             self._live.publish(
                 kind="assessment",
                 severity=settled.severity,
@@ -194,15 +197,22 @@ class Worker:
         else:
             log.info("lease lost; the answer is not used", incident=incident.id)
 
+    def _settle(self, answer: Assessment | Plan, case: Case) -> Settlement:
+        if isinstance(answer, Assessment):
+            return settle_assessment(answer, case=case, rules=self._limits.ladder)
+        return settle_plan(answer, case=case)
+
     async def _postpone(self, incident: Incident, why: str, *, after: float, counts: bool) -> None:
         """Back to where it waited, or to a human when it has waited or failed for long enough.
 
         A tier that is down does not use up tries, only time.
         """
         now = datetime.now(tz=UTC)
-        old = (now - incident.opened_at).total_seconds() > self._limits.deadline_seconds
+        # From the first failure on, not from when the incident was opened: one that returns after
+        # a week is not a week late.
+        deadline = incident.deadline or now + timedelta(seconds=self._limits.deadline_seconds)
         tired = counts and incident.attempts >= self._limits.max_attempts
-        happening = Happening.GAVE_UP if old or tired else Happening.POSTPONED
+        happening = Happening.GAVE_UP if now >= deadline or tired else Happening.POSTPONED
         pause = min(after * (2 ** min(incident.attempts, 6) if counts else 1), 300.0)
         attempts = incident.attempts if counts else max(0, incident.attempts - 1)
 
@@ -220,6 +230,7 @@ class Worker:
                         reason=why,
                         attempts=attempts,
                         next_at=now + timedelta(seconds=pause),
+                        deadline=None if happening is Happening.GAVE_UP else deadline,
                     )
                 ],
             )
@@ -235,44 +246,65 @@ class Worker:
                 incident=incident.id,
             )
 
-    @contextlib.asynccontextmanager
-    async def _lease(self, incident: Incident) -> AsyncIterator[None]:
-        """Keeps the lease while the tier thinks; a lost lease cancels the thinking."""
-        mine = asyncio.current_task()
-        lost = False
-
-        async def beat() -> None:
-            nonlocal lost
-            while True:
-                await asyncio.sleep(self._limits.lease_seconds / 3)
-                try:
-                    kept = await run(
-                        self._database,
-                        lambda work: leases.renew(
-                            work,
-                            incident_id=incident.id,
-                            fence=incident.fence,
-                            owner=self._owner,
-                            lease_seconds=self._limits.lease_seconds,
-                        ),
-                        seconds=self._limits.lease_seconds / 3,
-                    )
-                except StoreUnavailableError:
-                    continue  # the commit's compare-and-set decides
-                if not kept and mine is not None:
-                    lost = True
-                    mine.cancel()
-                    return
-
-        heart = asyncio.create_task(beat(), name=f"lease of incident {incident.id}")
+    async def _under_lease(self, incident: Incident) -> None:
+        """Thinks, and keeps the lease meanwhile; a lost lease ends the thinking."""
+        thinking = asyncio.create_task(self._think(incident), name=f"incident {incident.id}")
+        beating = asyncio.create_task(self._beat(incident), name=f"lease of {incident.id}")
         try:
-            yield
-        except asyncio.CancelledError:
-            if not lost or mine is None:
-                raise
-            mine.uncancel()
-            log.info("lease lost; the tier is not asked any further", incident=incident.id)
+            await asyncio.wait({thinking, beating}, return_when=asyncio.FIRST_COMPLETED)
+            if not thinking.done() and beating.exception() is None:
+                log.info("lease lost; the tier is not asked any further", incident=incident.id)
+                return
+            # Without a heart the commit's compare-and-set decides.
+            await asyncio.wait({thinking})
+            thinking.result()
         finally:
-            heart.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heart
+            beating.cancel()
+            thinking.cancel()
+            await asyncio.wait({thinking, beating})
+
+    async def _beat(self, incident: Incident) -> None:
+        """Renews the lease; returns when it is lost."""
+        while True:
+            await asyncio.sleep(self._limits.lease_seconds / 3)
+            try:
+                kept = await run(
+                    self._database,
+                    lambda work: leases.renew(
+                        work,
+                        incident_id=incident.id,
+                        fence=incident.fence,
+                        owner=self._owner,
+                        lease_seconds=self._limits.lease_seconds,
+                    ),
+                    seconds=self._limits.lease_seconds / 3,
+                )
+            except StoreUnavailableError:
+                continue  # the commit's compare-and-set decides
+            if not kept:
+                return
+
+
+async def _record(
+    work: Work, incident: Incident, answer: Assessment | Plan, settled: Settlement
+) -> None:
+    if isinstance(answer, Assessment):
+        await assessments.record_assessment(work, incident_id=incident.id, assessment=answer)
+        return
+    await assessments.record_plan(
+        work, incident_id=incident.id, plan=answer, disposition=settled.disposition.value
+    )
+
+
+def _worsened(incident: Incident, state: State) -> Transition:
+    """`incident` as it was before its answer; `state` is where that put it."""
+    return Transition(
+        incident_id=incident.id,
+        from_state=state.value,
+        fence=incident.fence + 1,
+        to_state=states.after(state, Happening.WORSENED).value,
+        happening=Happening.WORSENED.value,
+        actor="daemon",
+        reason=f"now {incident.severity.value}, which the answer did not know",
+        attempts=0,
+    )
