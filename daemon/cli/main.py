@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import ask, check, incidents, inject, memory, review, run, scan, status
 from daemon.cli.context import Context, err
 from daemon.cli.exits import CommandError
+from daemon.cli.table import Commands
 
 app = typer.Typer(
     name="triaged",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -23,6 +24,12 @@ app = typer.Typer(
     help="An AI system administrator that runs as a daemon, with local models only.",
     epilog="Start with: triaged run",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"triaged {importlib.metadata.version('triaged')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -38,25 +45,17 @@ def main(
         str | None, typer.Option("--url", help="Where the running daemon answers.")
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and stop.",
+            is_eager=True,
+            callback=_show_version,
+        ),
     ] = False,
 ) -> None:
     """Options that every command shares."""
-    if version:
-        typer.echo(f"triaged {importlib.metadata.version('triaged')}")
-        raise typer.Exit
     context.obj = Context(config=config, state_dir=state_dir, url=url)
-
-
-run.register(app)
-check.register(app)
-status.register(app)
-inject.register(app)
-scan.register(app)
-app.add_typer(incidents.app, name="incidents")
-ask.register(app)
-review.register(app)
-app.add_typer(memory.app, name="memory")
 
 
 def entry() -> None:
