@@ -27,11 +27,12 @@ CLOSED = "closed"
 _MOST = 256
 _STOPPING = "triaged is stopping; whether this was committed shows in the incident"
 
-# Locked in one order first, so that groups of several daemons do not wait in a circle.
-LOCK = "select id from incidents where id = any(%s::bigint[]) order by id for update"
-
-# State change: any -> any, as `daemon.escalation.states` decided; ends the lease unless kept.
+# State change: any -> any, as `daemon.escalation.states` decided; ends the lease. Locked in one
+# order first, so that groups of several daemons do not wait in a circle.
 COMPARE_AND_SET = """
+with locked as materialized (
+  select id from incidents where id = any(%s::bigint[]) order by id for update
+)
 update incidents i set
   state        = t.to_state,
   fence        = i.fence + 1,
@@ -54,6 +55,7 @@ from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::
             %s::text[], %s::bool[], %s::int[], %s::timestamptz[], %s::timestamptz[])
   as t (id, from_state, fence, to_state, reason, severity, title, condition, assessed, attempts,
         next_at, deadline)
+join locked using (id)
 where i.id = t.id and i.state = t.from_state and i.fence = t.fence
 returning i.id
 """
@@ -97,11 +99,10 @@ async def apply(work: Work, transitions: Sequence[Transition]) -> set[int]:
     if len(set(ids)) != len(ids):
         msg = "an incident can make one transition in a transaction"
         raise ValueError(msg)
-    if len(ids) > 1:
-        await work.connection.execute(LOCK, (ids,))
     cursor = await work.connection.execute(
         COMPARE_AND_SET,
         (
+            ids,
             ids,
             [str(item.from_state) for item in transitions],
             [item.fence for item in transitions],
