@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from scripted_endpoint import ScriptedEndpoint
-from server_helpers import tiny_flags, wait_healthy
+from server_helpers import RunServer, tiny_flags, wait_healthy
 from tiny_model import write_tiny_model
 
 from tiers.contracts import Sighting
@@ -16,8 +16,6 @@ from tiers.runtime.binary import Binary
 from tiers.runtime.ownership import free_port
 from tiers.runtime.spawn import command
 from tiers.vocabulary import Provenance, SourceKind
-
-RunServer = Callable[..., str]
 
 
 @pytest.fixture(scope="session")

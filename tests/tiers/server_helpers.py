@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from tiers.runtime.flags import ServerFlags
+
+RunServer = Callable[..., str]
 
 
 def tiny_flags(model: Path, *, port: int, context: int = 1024, parallel: int = 2) -> ServerFlags:

@@ -20,6 +20,8 @@ from scripted_endpoint import (
     stream_reply,
     tool_call,
 )
+from server_helpers import RunServer
+from tiny_model import write_tiny_model
 
 from daemon.tools.catalogue import tool_specs
 from tiers.agent import Agent
@@ -452,6 +454,24 @@ async def test_the_bundled_models_answer_through_everything(tmp_path: Path) -> N
     finally:
         await tiers.aclose()
         await fleet.stop()
+
+
+async def test_a_real_server_streams_through_the_large_loop(
+    run_server: RunServer, tmp_path: Path
+) -> None:
+    """Random weights: the words are noise, the form, the counts and the end are real."""
+    model = write_tiny_model(tmp_path / "long.gguf", context=32_768)
+    url = run_server(model, context=32_768, parallel=1)
+    client = LlmClient(name="meta", url=url, max_tokens=40)
+    try:
+        events = await ask(large(client, Box()), "how full is /var?", seed=3)
+    finally:
+        await client.aclose()
+    end = finished(events)
+    assert end.reason in ("stop", "length")
+    assert end.usage.model == "long"
+    assert 1 <= end.usage.completion_tokens <= 40
+    assert end.usage.prompt_tokens > 800  # the instructions, a byte a token
 
 
 def test_the_profile_follows_the_model() -> None:

@@ -414,3 +414,15 @@ async def test_a_proxy_in_the_environment_is_not_for_us(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with client_of(scripted.url) as client:
         assert await client.ready()
+
+
+async def test_a_configured_context_bounds_what_the_endpoint_says(
+    scripted: ScriptedEndpoint,
+) -> None:
+    async with client_of(scripted.url, context=2048) as client:
+        assert (await client.info()).context == 2048
+    async with client_of(scripted.url, context=100_000) as client:
+        assert (await client.info()).context == 4096
+    async with client_of(scripted.url, context=3000, model="unlisted") as client:
+        info = await client.info()
+        assert (info.model, info.context) == ("unlisted", 3000)

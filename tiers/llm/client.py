@@ -58,9 +58,11 @@ class LlmClient:
         timeout_seconds: float = 120.0,
         max_tokens: int = 1024,
         temperature: float | None = None,
+        context: int | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._model = model
+        self._context = context
         self._backend = backend
         self._temperature = temperature
         self._info: ModelInfo | None = None
@@ -87,6 +89,7 @@ class LlmClient:
             timeout_seconds=settings.timeout_seconds,
             max_tokens=settings.max_tokens,
             temperature=settings.temperature,
+            context=settings.context,
         )
 
     @property
@@ -112,7 +115,7 @@ class LlmClient:
         if self._info is None:
             async with self._forgetting(), self._http.deadline(_QUICK_SECONDS):
                 body, _ = await self._http.json("GET", "/v1/models")
-                self._info = chosen_model(body, wanted=self._model)
+                self._info = chosen_model(body, wanted=self._model, context=self._context)
                 if self._info is None:
                     raise TierUnavailableError(
                         f"{self.name}: {self.url} serves no model", retry_after=10.0

@@ -54,26 +54,29 @@ def chat_body(
     return body
 
 
-def chosen_model(body: Mapping[str, Any], *, wanted: str | None) -> ModelInfo | None:
+def chosen_model(
+    body: Mapping[str, Any], *, wanted: str | None, context: int | None = None
+) -> ModelInfo | None:
     """Which of the models that `/v1/models` lists is meant: `wanted`, else the first. None where
     nothing is served. A wanted model that is not listed is tried all the same: some gateways
-    route names that they do not list."""
+    route names that they do not list. `context` is what the operator says of it: many endpoints
+    say nothing, and where both speak the smaller one holds."""
     entries = body.get("data")
     served = [mapping(entry) for entry in entries] if isinstance(entries, list) else []
     served = [entry for entry in served if text_of(entry.get("id"))]
     if wanted is not None:
         served = [entry for entry in served if entry["id"] == wanted]
         if not served:
-            return ModelInfo(model=wanted, context=None, decision=False)
+            return ModelInfo(model=wanted, context=context, decision=False)
     if not served:
         return None
     entry = served[0]
     meta = mapping(entry.get("meta"))
     modalities = mapping(entry.get("architecture")).get("output_modalities")
-    context = count_of(meta.get("n_ctx")) or count_of(entry.get("max_model_len"))
+    said = count_of(meta.get("n_ctx")) or count_of(entry.get("max_model_len"))
     return ModelInfo(
         model=text_of(entry.get("id")),
-        context=context or None,
+        context=min(said, context) if said and context else said or context,
         decision=isinstance(modalities, list) and "decisions" in modalities,
     )
 
