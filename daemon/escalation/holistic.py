@@ -15,6 +15,8 @@ import structlog
 
 from daemon.escalation import states
 from daemon.escalation.casebook import HostFacts
+from daemon.escalation.settle import within_case
+from daemon.escalation.titles import title_of
 from daemon.live import LiveHub
 from daemon.store import incident_queries, incidents, patterns, reviews
 from daemon.store.errors import StoreUnavailableError
@@ -91,18 +93,25 @@ class HolisticReview:
                     since=since, summary=summary, cause=None, incidents=(), looked_at=looked_at
                 )
             case = build_case(recent, live, facts=await self._facts(), now=started)
+            self.calls += 1
+            why: str | None = None
             try:
-                self.calls += 1
-                answer = await self._review.assess(case)
+                answer = within_case(await self._review.assess(case), case=case)
             except TierError as error:
-                await self._finish(review_id, looked_at, None, (), str(error), None)
+                why = str(error)
+            except Exception as error:
+                # Ended and shown, instead of taking the daemon down with it.
+                log.error("review failed", exc_info=error)
+                why = f"triaged made a mistake ({type(error).__name__}); its log has the details"
+            if why is not None:
+                await self._finish(review_id, looked_at, None, (), why, None)
                 return ReviewResult(
                     since=since,
-                    summary=f"The review tier did not answer: {error}",
+                    summary=f"The review tier did not answer: {why}",
                     cause=None,
                     incidents=tuple(i.id for i in live),
                     looked_at=looked_at,
-                    error=str(error),
+                    error=why,
                 )
             opened = await self._open_if_new(case, answer)
             numbers = tuple(i.id for i in live) + ((opened,) if opened else ())
@@ -121,7 +130,9 @@ class HolisticReview:
         cited = [e for e in case.evidence if e.ref in answer.evidence]
         wanted = answer.disposition in (Disposition.ESCALATE, Disposition.ACT)
         fresh = [e for e in cited if not e.source.startswith("incident")]
-        if not wanted or answer.insufficient or not fresh:
+        # One incident for each known cause at most: what a model calls it otherwise opens none.
+        known = any(cause.code == answer.cause for cause in all_causes())
+        if not wanted or answer.insufficient or not fresh or not known:
             return None
         if answer.severity.rank < Severity.WARNING.rank:
             return None
@@ -132,7 +143,7 @@ class HolisticReview:
                 NewIncident(
                     severity=answer.severity,
                     category=_category_of(answer.cause),
-                    title=f"Review of the whole: {answer.summary}"[:140],
+                    title=title_of(unit="", text=f"Review of the whole: {answer.summary}"),
                     unit="",
                     correlation=f"{_KEY}:{answer.cause}",
                     at=fresh[0].at,
