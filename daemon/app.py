@@ -130,7 +130,7 @@ async def start_daemon(
         mutes_changed = asyncio.Event()
         incidents = IncidentsView(database=database, memory=memory, on_mutes=mutes_changed.set)
         metrics = MetricsView(database=database)
-        emit = _Emit()
+        emit = _Emit(host=host)
         events = EventsView(
             database=database,
             emit=emit,
@@ -199,8 +199,9 @@ async def start_daemon(
 
         async def load_cursor(name: str) -> Cursor | None:
             async with database.connection() as connection:
-                position = await cursors.take(connection, source=name, owner=owner)
-            engine.intake.set_generation(name, position.generation)
+                stored = emit.stored_name(name)
+                position = await cursors.take(connection, source=stored, owner=owner)
+            engine.intake.set_generation(stored, position.generation)
             return position.cursor
 
         supervisor = SourceSupervisor(
@@ -265,12 +266,24 @@ async def start_daemon(
 
 
 class _Emit:
-    """Intake as the facade sees it, which is made before intake is."""
+    """Intake as sources and the facade see it, which are made before intake is.
+
+    Puts the host before a source's name: daemons of several hosts may share one database, and each
+    has a journal of its own.
+    """
 
     intake: Intake
 
+    def __init__(self, *, host: str) -> None:
+        self._host = host
+
+    def stored_name(self, source: str) -> str:
+        """What a source is called in the store."""
+        return f"{self._host}/{source}"
+
     async def __call__(self, batch: Batch) -> Receipt:
-        return await self.intake.emit(batch)
+        named = dataclasses.replace(batch, source=self.stored_name(batch.source))
+        return await self.intake.emit(named)
 
 
 def _listen(settings: Settings, state_dir: Path) -> socket.socket:
