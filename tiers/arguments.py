@@ -94,10 +94,11 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
         schema = properties.get(name)
         if schema is None:
             continue
-        if _said(value, schema, said):
+        better = _value(name, schema, question)
+        shown = better if name in _PLAINLY else None
+        if shown is None and _said(value, schema, said):
             kept[name] = value
             continue
-        better = _value(name, schema, question)
         if better is not None:
             kept[name] = better
         elif name in required:

@@ -1,7 +1,7 @@
 """Do the figures of an answer come from somewhere: a tool's result, or the user's own words.
 
-Pure. A figure is a number in a text ("42", "1,234.5", "71 %") or a word that holds digits
-("eth0", "postgresql@14"). Rounding is allowed ("71.6" may be told as "72"), computing is not: what
+Pure. A figure is a number in a text ("42", "1,234.5", "71 %"), a word that holds digits ("eth0",
+"postgresql@14") or a path. Rounding is allowed ("71.6" may be told as "72"), computing is not: what
 a model worked out by itself is not looked up.
 """
 
@@ -11,14 +11,18 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
-_WORD = re.compile(r"[^\s,;()\[\]{}<>\"'`*|=]*\d[^\s;()\[\]{}<>\"'`*|=]*")
+_WORDS = re.compile(
+    r"(?<![\w/])/\w[^\s,;()\[\]{}<>\"'`*|=]*"
+    r"|[^\s,;()\[\]{}<>\"'`*|=]*\d[^\s;()\[\]{}<>\"'`*|=]*"
+)
+_PATH = re.compile(r"/\w.*", re.DOTALL)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SAID = re.compile(r"(?<![a-z_])\d+(?:[.,]\d+)*")
+"""A number of a source; the digits of a name ("eth0") are none."""
 _PURE = re.compile(r"[~≈+-]?(\d+(?:[.,]\d+)*)(?:\W*|%|\W*[a-zA-Zµ°%]{1,6}(?:/[a-zA-Z]{1,4})?)")
 _ORDINAL = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
 _EDGES = ".,:!?%…\u2013\u2014-"
 _MOST_DECIMALS = 9
-_FREE = frozenset({0.0, 1.0})
-"""Nobody looks up "one of them" or "0 problems"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Sources:
 def sources_of(texts: Iterable[str]) -> Sources:
     """`texts` are tools' results as the model read them, and what the user wrote."""
     joined = "\n".join(texts).lower()
-    numbers = {value for found in _NUMBER.findall(joined) for value in _values(found)}
+    numbers = {value for found in _SAID.findall(joined) for value in _values(found)}
     return Sources(text=joined, numbers=frozenset(numbers))
 
 
@@ -44,7 +48,10 @@ def ungrounded(answer: str, sources: Sources) -> list[str]:
 
 def figures(text: str) -> Iterator[str]:
     """The figures of a text. The numbers of a numbered list are not figures."""
-    for found in _WORD.findall(_ORDINAL.sub("", text)):
+    for found in _WORDS.findall(_ORDINAL.sub("", text)):
+        if _PATH.match(found):
+            yield found.rstrip(_EDGES)
+            continue
         if (figure := found.strip(_EDGES)) and any(letter.isdigit() for letter in figure):
             yield figure
 
@@ -54,8 +61,10 @@ def has_figures(text: str) -> bool:
 
 
 def _grounded(figure: str, sources: Sources) -> bool:
-    if figure.lower() in sources.text and not figure.isdigit():
+    if not figure.isdigit() and _stands_in(figure.lower(), sources.text):
         return True
+    if _PATH.fullmatch(figure):
+        return False
     pure = _PURE.fullmatch(figure)
     if pure is not None:
         return _known(pure[1], sources.numbers)
@@ -65,10 +74,21 @@ def _grounded(figure: str, sources: Sources) -> bool:
     return starts_plain and all(_known(part, sources.numbers) for part in parts)
 
 
+def _stands_in(word: str, text: str) -> bool:
+    """Whether a text holds a word as a whole: "1.2" does not stand in "11.2"."""
+    at = text.find(word)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(word) : at + len(word) + 1]
+        if not (before.isalnum() or before == ".") and not after.isalnum():
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
 def _known(written: str, numbers: frozenset[float]) -> bool:
     """Whether a written number, or one that it is the rounding of, is among `numbers`."""
     for value, decimals in _readings(written):
-        if value in _FREE or value in numbers:
+        if value in numbers:
             return True
         if decimals > _MOST_DECIMALS:
             continue

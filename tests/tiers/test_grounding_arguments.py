@@ -23,7 +23,8 @@ SPECS = {spec.name: spec for spec in tool_specs()}
     "answer",
     ["71.6 % full", "71,6% full", "about 72 %", "12.3GB", "1234 GB", "1,234", "port 5432", "eth0",
      "since 12:30 on 2026-01-02", "1. disk\n2. memory\n3) more", "postgresql@14-main is fine", "",
-     "one of 1 disks, 0 errors", "no figures at all", "(71.6 %)", "**71.6 %**", "`eth0`", "~72 %"],
+     "/var is full", "It is on /var.", "no figures at all", "(71.6 %)", "**71.6 %**", "`eth0`",
+     "~72 %"],
 )  # fmt: skip
 def test_what_was_said_is_grounded(answer: str) -> None:
     assert ungrounded(answer, SOURCE) == []
@@ -41,6 +42,10 @@ def test_what_was_said_is_grounded(answer: str) -> None:
         ("70 %", ["70"]),
         ("version 16.2.1", ["16.2.1"]),
         ("12,4 GB", ["12,4"]),
+        ("2.3 GB", ["2.3"]),
+        ("0 errors", ["0"]),
+        ("/opt/bin is on /var", ["/opt/bin"]),
+        ("/va", ["/va"]),
     ],
 )
 def test_what_nobody_said_is_not(answer: str, missing: list[str]) -> None:
