@@ -80,6 +80,12 @@ def build_engine(
         ),
         clock=time.time,
     )
+    workers: tuple[Worker, ...] = ()
+
+    def incident() -> None:
+        for worker in workers:
+            worker.wake()
+
     judge = Judge(
         database=database,
         trigger=tiers.trigger,
@@ -90,6 +96,7 @@ def build_engine(
         ),
         rules=rules,
         on_verdict=fold.settle,
+        on_incident=incident,
         live=live,
         owner=owner,
         parallel=settings.tiers.trigger.parallel,

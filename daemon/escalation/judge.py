@@ -33,7 +33,8 @@ log = structlog.get_logger()
 _LEASE_SECONDS = 120.0
 _PAUSE_SECONDS = 15.0
 _REFUSED_PAUSE_SECONDS = 3600.0
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
+"""For what nobody here announces: other daemons' patterns, leases and pauses that end."""
 _BY_RULE = "rule"
 _URGENCY = {
     Severity.INFO: Urgency.NONE,
@@ -68,15 +69,18 @@ class Judge:
         attacher: Attacher,
         rules: RuleBook,
         on_verdict: OnVerdict,
+        on_incident: Callable[[], None],
         live: LiveHub,
         owner: str,
         parallel: int,
     ) -> None:
+        """`on_incident` is told that an incident was opened, reopened or joined."""
         self._database = database
         self._trigger = trigger
         self._attacher = attacher
         self._rules = rules
         self._on_verdict = on_verdict
+        self._on_incident = on_incident
         self._live = live
         self._owner = owner
         self._parallel = parallel
@@ -280,8 +284,10 @@ class Judge:
 
         async with self._attaching:
             attached = await run(self._database, commit)
-        if attached is not None and attached.opened.how is not How.JOINED:
-            self._say_incident(attached)
+        if attached is not None:
+            self._on_incident()
+            if attached.opened.how is not How.JOINED:
+                self._say_incident(attached)
 
     def _say_verdict(self, row: PatternRow, verdict: Verdict, attached: Attached | None) -> None:
         answer = "escalate" if verdict.escalate else "nothing to do"

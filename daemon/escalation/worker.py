@@ -7,6 +7,7 @@ commit is a compare-and-set on state and fence: a worker that lost its lease wri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +37,8 @@ log = structlog.get_logger()
 
 _CLAIMS = {waiting.value: leased.value for leased, waiting in states.LEASED.items()}
 _EXPIRES = {leased.value: waiting.value for leased, waiting in states.LEASED.items()}
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 2.0
+"""For what nobody here announces: other daemons' incidents, leases and pauses that end."""
 _GATHER_SECONDS = 1.0
 """An incident this young may still be getting evidence: what belongs together comes together."""
 
@@ -84,7 +86,12 @@ class Worker:
         self._owner = owner
         self._limits = limits
         self._gather_seconds = gather_seconds
+        self._wake = asyncio.Event()
         self.counts = WorkerCounts()
+
+    def wake(self) -> None:
+        """There may be an incident to work on: do not wait for the next poll."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Works until cancelled. The store being away is waited for."""
@@ -94,8 +101,12 @@ class Worker:
             except StoreUnavailableError as error:
                 log.debug("worker waits for the store", why=str(error))
                 busy = 0
-            if not busy:
-                await asyncio.sleep(_POLL_SECONDS)
+            if busy:
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
 
     async def work_once(self) -> int:
         """Takes one incident, if one waits, to its next state; returns how many were taken."""
