@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 
 from daemon.intake.mutes import MuteAnswer
 from daemon.intake.rules import Rule
-from daemon.intake.state import PatternState
+from daemon.intake.state import BURST_SECONDS, PatternState
 from tiers.vocabulary import Severity
 
 
@@ -74,6 +75,15 @@ def admit(
     )
 
 
+def speaking(rules: Sequence[Rule], *, state: PatternState) -> Rule | None:
+    """Which of the rules that match, worst first, speaks now: the worst whose burst, if it has one,
+    is reached; else the worst that still waits for it."""
+    for rule in rules:
+        if rule.burst is None or _reached(state=state, rule=rule):
+            return rule
+    return rules[0] if rules else None
+
+
 def floor_in_force(*, state: PatternState, rule: Rule | None) -> tuple[Severity, str | None]:
     """The severity floor: the worse of the one already in force and the rule's, if its burst (when
     it has one) was reached. A floor, once set, stays."""
@@ -87,9 +97,11 @@ def floor_in_force(*, state: PatternState, rule: Rule | None) -> tuple[Severity,
 
 
 def _reached(*, state: PatternState, rule: Rule) -> bool:
-    """A burst counts in windows of a minute; a longer one also by the steady count since first
-    seen, so that a slow attack is found too."""
-    if rule.burst is None or state.burst >= rule.burst.count:
+    """A burst counts as soon as the last occurrences make one, in windows of a minute, and by the
+    steady count since first seen, so that an attack is found whatever its pace."""
+    if rule.burst is None or rule.name in state.reached:
+        return True
+    if state.burst >= rule.burst.count and rule.burst.seconds >= BURST_SECONDS:
         return True
     span = max(state.last_seen - state.first_seen, 1.0)
     return state.count >= rule.burst.count and (
@@ -106,8 +118,9 @@ def _why(
         return Why.NEW
     if floor.rank > state.floor.rank and floor.rank > state.verdict.severity.rank:
         return Why.RULE
-    if mute in (MuteAnswer.ROSE_BY_RATE, MuteAnswer.ROSE_BY_SEVERITY) and not state.escalates:
-        return Why.UNMUTED
+    rose = mute in (MuteAnswer.ROSE_BY_RATE, MuteAnswer.ROSE_BY_SEVERITY)
+    if rose and not state.risen and not state.escalates:
+        return Why.UNMUTED  # once, not with every batch while it lasts
     if _came_faster(state=state, severity=state.verdict.severity, limits=limits):
         return Why.RATE
     if now - state.verdict.at > limits.verdict_age:

@@ -7,18 +7,19 @@ the benchmarks run this same code.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from daemon.events import Batch, Event
-from daemon.intake.admit import Decision, Limits, Why, admit
+from daemon.intake.admit import Decision, Limits, Why, admit, speaking
 from daemon.intake.correlate import known_key
+from daemon.intake.deltas import Arrived, alias_of, delta_of, stored_event
 from daemon.intake.mutes import Mute, MuteAnswer, consult
-from daemon.intake.patterns import Alias as NewAlias
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook
 from daemon.intake.state import KnownVerdict, PatternState
 from daemon.intake.values import ValueReader
-from daemon.store.prepared import Alias, FoldedKey, PatternDelta, Prepared, StoredEvent
+from daemon.store.prepared import FoldedKey, Prepared, StoredEvent
 from tiers.vocabulary import Provenance, Severity
 
 KEEP_FIRST = 3
@@ -32,22 +33,13 @@ SAMPLED_VALUES = 20
 """Of so many occurrences a batch the values are counted, unless the pattern may be an incident's:
 then of all."""
 
-TOP_VALUES = 10
+FUTURE = 86_400.0
+"""A time further ahead than this is a mistake: the event is taken to have happened now."""
+
+DEFECT = "defect"
+"""Drop reason of batches that intake itself could not take apart."""
+
 _LEVELS = {severity.value: severity for severity in Severity}
-
-
-@dataclasses.dataclass(slots=True)
-class _Arrived:
-    """What came of one pattern within a batch."""
-
-    state: PatternState
-    new: bool
-    count: int = 0
-    first: float = 0.0
-    last: float = 0.0
-    attributes: Mapping[str, str] | None = None
-    level: Severity | None = None
-    matters: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +72,8 @@ class Fold:
         self._clock = clock
         self._values = ValueReader()
         self._states: dict[str, PatternState] = {}
-        self._rule_of: dict[str, Rule] = {}
+        self._rules_of: dict[str, tuple[Rule, ...]] = {}
+        self._recent: dict[str, deque[float]] = {}
         self._mutes: tuple[Mute, ...] = ()
 
     @property
@@ -92,13 +85,21 @@ class Fold:
         """Takes over what the store knows, at start or from another daemon."""
         for state in states:
             self._states[state.fingerprint] = state
-            rule = self._rules.find(unit=state.unit, text=state.sample)
-            if rule is not None:
-                self._rule_of[state.fingerprint] = rule
+            self._match(state, state.sample)
 
     def set_mutes(self, mutes: Sequence[Mute]) -> None:
         """The mutes in force from now on."""
         self._mutes = tuple(mutes)
+
+    def judging(self) -> Iterator[str]:
+        """Fingerprints of the patterns that wait for a verdict."""
+        return (state.fingerprint for state in self._states.values() if state.judging)
+
+    def ask_again(self, fingerprint: str) -> None:
+        """What was asked about this pattern was never written."""
+        state = self._states.get(fingerprint)
+        if state is not None:
+            state.judging = False
 
     def settle(self, fingerprint: str, verdict: KnownVerdict) -> None:
         """A verdict came: nothing more is asked until something changes."""
@@ -121,11 +122,13 @@ class Fold:
         drops: dict[str, int] = {}
         for loss in batch.losses:
             drops[loss.reason] = drops.get(loss.reason, 0) + loss.count
+        now = self._clock()
+        latest = now + FUTURE
         events = batch.events
         patterns = self._table.reduce_batch(events)
         _, new_aliases = self._table.drain_new()
         reworded = {alias.fingerprint for alias in new_aliases}
-        arrived: dict[str, _Arrived] = {}
+        arrived: dict[str, Arrived] = {}
         stored: list[StoredEvent] = []
         keys: list[FoldedKey] = []
         lines: list[str | None] = []
@@ -135,23 +138,26 @@ class Fold:
                 drops["empty"] = drops.get("empty", 0) + 1
                 lines.append(None)
                 continue
+            at = event.occurred_at
+            if not 0.0 < at < latest:  # NaN is neither
+                at = now
             fingerprint = pattern.fingerprint
             entry = arrived.get(fingerprint)
             if entry is None:
-                entry = self._enter(event, pattern)
+                entry = self._enter(event, pattern, at)
                 arrived[fingerprint] = entry
             if fingerprint in reworded:
                 # The pattern took in another wording: a rule may speak about this one.
                 self._match(entry.state, event.text)
-            self._count(entry, event)
+            self._count(entry, event, at)
             lines.append(fingerprint)
             if _keep(entry.state):
-                stored.append(_stored(event, fingerprint))
+                stored.append(stored_event(event, fingerprint))
             else:
                 folded += 1
                 if event.key is not None:
                     keys.append(FoldedKey(fingerprint=fingerprint, key=event.key))
-        decided = [(entry, self._decide(entry)) for entry in arrived.values()]
+        decided = [(entry, self._decide(entry, now)) for entry in arrived.values()]
         prepared = Prepared(
             source=batch.source,
             received=batch.received,
@@ -159,8 +165,8 @@ class Fold:
             folded=folded,
             folded_keys=tuple(keys),
             drops=drops,
-            patterns=tuple(_delta(entry, decision) for entry, decision in decided),
-            aliases=tuple(_alias(alias) for alias in new_aliases),
+            patterns=tuple(delta_of(entry, decision, now) for entry, decision in decided),
+            aliases=tuple(alias_of(alias) for alias in new_aliases),
             cursor=batch.cursor,
             generation=generation,
         )
@@ -171,7 +177,23 @@ class Fold:
             lines=tuple(lines),
         )
 
-    def _enter(self, event: Event, pattern: Pattern) -> _Arrived:
+    def refused(self, batch: Batch, *, generation: int | None = None) -> Folded:
+        """A batch that brought a defect out: dropped and counted, so that it cannot come again."""
+        drops: dict[str, int] = {}
+        for loss in batch.losses:
+            drops[loss.reason] = drops.get(loss.reason, 0) + loss.count
+        if batch.events:
+            drops[DEFECT] = drops.get(DEFECT, 0) + len(batch.events)
+        prepared = Prepared(
+            source=batch.source,
+            received=batch.received,
+            drops=drops,
+            cursor=batch.cursor,
+            generation=generation,
+        )
+        return Folded(prepared=prepared, new=(), judge=(), lines=(None,) * len(batch.events))
+
+    def _enter(self, event: Event, pattern: Pattern, at: float) -> Arrived:
         state = self._states.get(pattern.fingerprint)
         new = state is None
         if state is None:
@@ -182,34 +204,46 @@ class Fold:
                 pattern=pattern.text,
                 sample=event.text[:MAX_SAMPLE],
                 provenance=event.provenance,
-                first_seen=event.occurred_at,
-                last_seen=event.occurred_at,
-                rate_at=event.occurred_at,
+                first_seen=at,
+                last_seen=at,
+                rate_at=at,
             )
             self._states[pattern.fingerprint] = state
             self._match(state, event.text)
-        return _Arrived(
+        return Arrived(
             state=state,
             new=new,
-            first=event.occurred_at,
-            last=event.occurred_at,
-            matters=state.escalates or state.fingerprint in self._rule_of,
+            first=at,
+            last=at,
+            matters=state.escalates or state.fingerprint in self._rules_of,
         )
 
     def _match(self, state: PatternState, text: str) -> None:
-        rule = self._rules.find(unit=state.unit, text=text)
-        known = self._rule_of.get(state.fingerprint)
-        if rule is not None and (known is None or rule.severity.rank > known.severity.rank):
-            self._rule_of[state.fingerprint] = rule
+        found = self._rules.find_all(unit=state.unit, text=text)
+        if not found:
+            return
+        known = self._rules_of.get(state.fingerprint, ())
+        rules = tuple(sorted({*known, *found}, key=Rule.order))
+        self._rules_of[state.fingerprint] = rules
+        most = max((rule.burst.count for rule in rules if rule.burst is not None), default=0)
+        if most:
+            self._recent[state.fingerprint] = deque(
+                self._recent.get(state.fingerprint, ()), maxlen=most
+            )
 
-    def _count(self, entry: _Arrived, event: Event) -> None:
+    def _count(self, entry: Arrived, event: Event, at: float) -> None:
         state = entry.state
-        state.observe(at=event.occurred_at)
+        state.observe(at=at)
         entry.count += 1
-        if event.occurred_at > entry.last:
-            entry.last = event.occurred_at
-        elif event.occurred_at < entry.first:
-            entry.first = event.occurred_at
+        if at > entry.last:
+            entry.last = at
+        elif at < entry.first:
+            entry.first = at
+        if entry.matters:
+            recent = self._recent.get(state.fingerprint)
+            if recent is not None:
+                recent.append(at)
+                self._reach(state, recent)
         if event.attributes and event.provenance is not Provenance.TEXT:
             entry.attributes = event.attributes
             entry.level = _worse(entry.level, event.attributes.get("level"))
@@ -217,19 +251,27 @@ class Fold:
             for kind, value in self._values.read(event.text):
                 state.top.add(kind, value)
 
-    def _decide(self, entry: _Arrived) -> Decision:
+    def _reach(self, state: PatternState, recent: deque[float]) -> None:
+        """Notes the bursts that the last occurrences make. Times may jump."""
+        newest = recent[-1]
+        for rule in self._rules_of[state.fingerprint]:
+            burst = rule.burst
+            if burst is None or rule.name in state.reached or len(recent) < burst.count:
+                continue
+            if 0 <= newest - recent[-burst.count] <= burst.seconds:
+                state.reached = (*state.reached, rule.name)
+
+    def _decide(self, entry: Arrived, now: float) -> Decision:
         state = entry.state
-        rule = self._rule_of.get(state.fingerprint)
+        rule = speaking(self._rules_of.get(state.fingerprint, ()), state=state)
         if entry.level is not None:
             state.floor = state.floor.at_least(entry.level)
-        mute = consult(self._mutes, state=state, now=self._clock()) if self._mutes else None
-        decision = admit(
-            state=state,
-            rule=rule,
-            mute=mute or MuteAnswer.NOT_MUTED,
-            now=self._clock(),
-            limits=self._limits,
-        )
+        mute = MuteAnswer.NOT_MUTED
+        if self._mutes:
+            state.count_hour(entry.count, now=now)
+            mute = consult(self._mutes, state=state, now=now)
+        decision = admit(state=state, rule=rule, mute=mute, now=now, limits=self._limits)
+        state.risen = mute in (MuteAnswer.ROSE_BY_RATE, MuteAnswer.ROSE_BY_SEVERITY)
         state.settle_rate(arrived=entry.count)
         state.floor, state.rule = decision.floor, decision.rule
         if state.correlation is None:
@@ -241,7 +283,7 @@ class Fold:
                 provenance=state.provenance,
                 attributes=entry.attributes,
             )
-        if _measured_calm(entry):
+        if _measured_calm(entry, decision):
             decision = dataclasses.replace(decision, judge=None, attach=False)
         if decision.judge is not None:
             state.judging = True
@@ -262,54 +304,9 @@ def _worse(known: Severity | None, level: str | None) -> Severity | None:
     return severity if known is None else known.at_least(severity)
 
 
-def _measured_calm(entry: _Arrived) -> bool:
-    """Our own measurements say their level: where it is calm there is nothing to ask a model."""
-    return entry.level is not None and entry.state.floor.rank < Severity.WARNING.rank
-
-
-def _alias(alias: NewAlias) -> Alias:
-    return Alias(
-        source_kind=alias.kind,
-        unit=alias.unit,
-        masked=alias.masked,
-        fingerprint=alias.fingerprint,
-    )
-
-
-def _stored(event: Event, fingerprint: str) -> StoredEvent:
-    return StoredEvent(
-        fingerprint=fingerprint,
-        text=event.text,
-        unit=event.unit,
-        kind=event.kind,
-        provenance=event.provenance,
-        occurred_at=event.occurred_at,
-        priority=event.priority,
-        key=event.key,
-        attributes=event.attributes,
-    )
-
-
-def _delta(entry: _Arrived, decision: Decision) -> PatternDelta:
-    state = entry.state
-    return PatternDelta(
-        fingerprint=state.fingerprint,
-        source_kind=state.kind,
-        unit=state.unit,
-        pattern=state.pattern,
-        sample=state.sample,
-        provenance=state.provenance,
-        count=entry.count,
-        unattached=entry.count if decision.attach else 0,
-        first_seen=entry.first,
-        last_seen=entry.last,
-        rate=state.rate,
-        rate_at=state.rate_at,
-        usual_gap=state.usual_gap,
-        burst=state.burst,
-        top_values=tuple(state.top.top(TOP_VALUES)),
-        floor=state.floor,
-        rule=state.rule,
-        correlation=state.correlation,
-        judge_reason=None if decision.judge is None else decision.judge.value,
-    )
+def _measured_calm(entry: Arrived, decision: Decision) -> bool:
+    """Our own measurements say their level: where it is calm there is nothing to ask a model, and
+    nothing to count on an incident that a worse level opened."""
+    if entry.level is None or entry.level.rank >= Severity.WARNING.rank:
+        return False
+    return decision.rule is None

@@ -85,6 +85,7 @@ class Intake:
         self._pending: set[_Receipt] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._stopped = False
 
     @property
     def waiting(self) -> int:
@@ -101,7 +102,11 @@ class Intake:
         if not batch.events and not batch.losses and batch.cursor is None:
             receipt.settle()
             return receipt
-        await self._queue.put((batch, receipt))
+        if not self._stopped:
+            await self._queue.put((batch, receipt))
+        if self._stopped:
+            receipt.abandon()
+            return receipt
         self._pending.add(receipt)
         self._idle.clear()
         return receipt
@@ -125,10 +130,12 @@ class Intake:
                     await committing
                     committing = None
         finally:
-            if committing is not None:
-                committing.cancel()
+            self._stopped = True
             for receipt in self._pending:
                 receipt.abandon()
+            if committing is not None:
+                committing.cancel()
+                await asyncio.wait({committing})
 
     async def _take(self) -> list[tuple[Batch, _Receipt]]:
         """At least one batch, and as many more as wait and fit into one transaction."""
@@ -143,15 +150,23 @@ class Intake:
         folded = []
         for batch, _ in taken:
             for piece in _slices(batch):
-                folded.append(
-                    self._fold.batch(piece, generation=self._generations.get(piece.source))
-                )
+                folded.append(self._fold_one(piece))
                 await asyncio.sleep(0)
         return _Group(
             group=Group.of([entry.prepared for entry in folded]),
             folded=tuple(folded),
             receipts=tuple((batch.source, receipt) for batch, receipt in taken),
         )
+
+    def _fold_one(self, piece: Batch) -> Folded:
+        """A defect that one batch brings out must not stop everything, and come again with the
+        cursor after every start: the batch is dropped, counted and said."""
+        generation = self._generations.get(piece.source)
+        try:
+            return self._fold.batch(piece, generation=generation)
+        except Exception as error:
+            log.error("events were dropped: a defect", source=piece.source, exc_info=error)
+            return self._fold.refused(piece, generation=generation)
 
     async def _commit(self, group: _Group) -> None:
         done = await self._writer.commit(group.group, seconds=None)

@@ -54,7 +54,7 @@ def consult(mutes: Iterable[Mute], *, state: PatternState, now: float) -> MuteAn
             continue
         if mute.max_severity is not None and state.floor.rank >= mute.max_severity.rank:
             answer = MuteAnswer.ROSE_BY_SEVERITY
-        elif mute.max_per_hour is not None and state.burst > mute.max_per_hour:
+        elif mute.max_per_hour is not None and state.hour_count > mute.max_per_hour:
             answer = MuteAnswer.ROSE_BY_RATE
         else:
             return MuteAnswer.MUTED

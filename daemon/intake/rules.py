@@ -61,6 +61,10 @@ class Rule:
     samples: tuple[str, ...]
     others: tuple[str, ...]
 
+    def order(self) -> tuple[int, bool, str]:
+        """Sorts the worst first, and of these the one that waits for nothing."""
+        return (-self.severity.rank, self.burst is not None, self.name)
+
     def applies(self, *, unit: str, text: str) -> bool:
         """Whether the rule speaks about this text of this unit."""
         if self.units and not any(fnmatch.fnmatchcase(unit.lower(), glob) for glob in self.units):
@@ -75,13 +79,15 @@ class RuleBook:
     with a burst of the same severity."""
 
     def __init__(self, *, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(
-            sorted(rules, key=lambda rule: (-rule.severity.rank, rule.burst is not None))
-        )
+        self._rules = tuple(sorted(rules, key=Rule.order))
         self._by_name = {rule.name: rule for rule in self._rules}
 
     def __len__(self) -> int:
         return len(self._rules)
+
+    def find_all(self, *, unit: str, text: str) -> list[Rule]:
+        """Every rule that applies to a text, the worst first."""
+        return [rule for rule in self._rules if rule.applies(unit=unit, text=text)]
 
     def find(self, *, unit: str, text: str) -> Rule | None:
         """The worst rule that applies to a text, or None."""

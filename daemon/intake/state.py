@@ -56,6 +56,12 @@ class PatternState:
     top: TopK = dataclasses.field(default_factory=TopK)
     window_start: float = -math.inf
     window_count: int = 0
+    reached: tuple[str, ...] = ()
+    """Rules whose burst was reached."""
+    risen: bool = False
+    """The last batch was more, or worse, than a mute allows."""
+    hour_start: float = -math.inf
+    hour_count: int = 0
 
     def observe(self, *, at: float) -> None:
         """Counts one occurrence. Constant time: this runs for every event.
@@ -76,6 +82,12 @@ class PatternState:
             self.window_count = 1
         if self.window_count > self.burst:
             self.burst = self.window_count
+
+    def count_hour(self, arrived: int, *, now: float) -> None:
+        """Counts what mutes limit, by when it arrived. A clock that jumps begins another hour."""
+        if not 0 <= now - self.hour_start < 3600.0:
+            self.hour_start, self.hour_count = now, 0
+        self.hour_count += arrived
 
     def settle_rate(self, *, arrived: int) -> None:
         """Brings the usual rate up to date after a batch in which `arrived` occurrences came."""

@@ -151,12 +151,15 @@ def test_a_mute_silences_until_it_expires_or_is_outgrown() -> None:
     quiet = decide(state, mute=MuteAnswer.MUTED)
     assert (quiet.judge, quiet.attach, quiet.muted) == (None, False, True)
     assert consult([mute], state=state, now=T0 + 100) is MuteAnswer.NOT_MUTED
-    for _ in range(20):
-        state.observe(at=T0)
-    assert consult([mute], state=state, now=T0) is MuteAnswer.ROSE_BY_RATE
+    state.count_hour(10, now=T0)
+    assert consult([mute], state=state, now=T0) is MuteAnswer.MUTED
+    state.count_hour(1, now=T0 + 50)
+    assert consult([mute], state=state, now=T0 + 50) is MuteAnswer.ROSE_BY_RATE
     state.verdict = verdict(escalate=False)
     state.judged_burst = 100
     assert decide(state, mute=MuteAnswer.ROSE_BY_RATE).judge is Why.UNMUTED
+    state.risen = True
+    assert decide(state, mute=MuteAnswer.ROSE_BY_RATE).judge is None
 
 
 def test_a_mute_rises_when_the_floor_does() -> None:
