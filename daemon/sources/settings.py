@@ -88,7 +88,7 @@ class FilesSettings(SourceSettings):
         32_768, ge=1_024, le=1_048_576, description="most characters of one event of many lines"
     )
     join_wait: float = Field(
-        0.25, ge=0, le=60, description="seconds that what may be a trace waits for its next line"
+        0.1, ge=0, le=60, description="seconds that what may be a trace waits for its next line"
     )
     poll_interval: Seconds = Field(
         1.0, description="seconds between looks at files of which no change was announced"
