@@ -101,8 +101,11 @@ async def answer_buffered(
 
 def offer_for(parts: ChatParts, asked: Sequence[str]) -> tuple[str, Sequence[ToolSpec]]:
     """The question as the model gets it, and the tools that fit. A short follow-up ("and /var?")
-    is read together with what was asked before."""
+    is read together with what was asked before; a wish to change something gets no tool, because
+    all of them only read."""
     question = asked[-1].strip()[-_QUESTION_CHARS:]
+    if _CHANGES.search(question):
+        return question, ()
     limit = parts.profile.max_tools
     offered = parts.retriever.offer(question, limit=limit)
     if not offered and len(asked) > 1 and len(question.split()) <= _SHORT_WORDS:
@@ -162,13 +165,10 @@ async def _insisted(
     """What is called when the retriever is sure that the question is for `spec`.
 
     The model's own call of it stays. Instead of another tool, or of none, `spec` is called with
-    arguments from the question, else offered alone. A wish to change something is not insisted
-    on: the model's words are the answer.
+    arguments from the question, else offered alone.
     """
     if any(call.name == spec.name for call in wanted):
         return wanted
-    if not wanted and _CHANGES.search(talk.question):
-        return []
     arguments = fill(spec, talk.question)
     if arguments is not None:
         return [WantedCall(call_id="call_0", name=spec.name, arguments=arguments)]

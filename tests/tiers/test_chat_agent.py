@@ -393,13 +393,14 @@ async def test_a_sure_question_is_looked_up_though_the_model_does_not(
     assert text_of(events) == SUMMARY
 
 
-async def test_a_wish_to_change_something_is_not_insisted_on(
+async def test_a_wish_to_change_something_gets_no_tool(
     scripted: ScriptedEndpoint, client: LlmClient
 ) -> None:
     scripted.script.append(chat_reply("I cannot change anything on this host."))
     box = Box()
     events = await ask(small(client, box), "restart nginx.service")
     assert box.called == []
+    assert "tools" not in scripted.calls[0]
     assert "cannot change" in text_of(events)
 
 
