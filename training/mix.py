@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ _PROMPT_SHARE = 0.12
 _PROMPT_WEIGHT = 0.25
 _TOKENIZER_DOCUMENTS = 24_000
 _CHUNK = 500
-_TORN_MERGES = 0.12
+_TEAR = 0.03
+_MARK = re.compile("|".join(re.escape(mark) for mark in SPECIAL))
 
 
 KINDS: dict[str, tuple[Callable[[random.Random, int], Iterator[Any]], Callable[..., list[Piece]]]]
@@ -97,8 +98,6 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
     documents: list[npt.NDArray[np.uint16]] = []
     weights: list[npt.NDArray[np.uint8]] = []
     counts: dict[str, dict[str, int]] = {}
-    tearing = Tokenizer.from_str(tokenizer.to_str())
-    tearing.model.dropout = _TORN_MERGES
     for kind, share in recipe.shares.items():
         wanted, have, number = int(tokens * share), 0, 0
         rng = random.Random(f"{recipe.seed} corpus {kind}")
@@ -108,9 +107,8 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
             if recipe.battered:
                 samples = (batter(sample, rng, recipe.battered) for sample in samples)
             drawn = [draw(sample) for sample in samples]
-            first = int(len(drawn) * recipe.torn)
-            both = (encoded(tearing, drawn[:first], rng), encoded(tokenizer, drawn[first:], rng))
-            for ids, heavy in itertools.chain(*both):
+            torn = int(len(drawn) * recipe.torn)
+            for ids, heavy in encoded(tokenizer, drawn, rng, torn=torn):
                 if len(ids) > recipe.shape.context:
                     continue
                 documents.append(ids)
@@ -128,10 +126,19 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
 
 
 def encoded(
-    tokenizer: Tokenizer, drawn: Sequence[Sequence[Piece]], rng: random.Random
+    tokenizer: Tokenizer,
+    drawn: Sequence[Sequence[Piece]],
+    rng: random.Random,
+    *,
+    torn: int = 0,
 ) -> Iterator[tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]]:
-    """Token ids and weights of each document. Pieces are encoded apart, as a server does."""
+    """Token ids and weights of each document. Pieces are encoded apart, as a server does.
+
+    The prompts of the first `torn` documents are cut at random places and encoded cut by cut, so
+    that a word is also met in parts.
+    """
     joined = [_joined(pieces) for pieces in drawn]
+    joined[:torn] = [_torn(pieces, rng) for pieces in joined[:torn]]
     texts = [piece.text for pieces in joined for piece in pieces]
     encodings = iter(tokenizer.encode_batch_fast(texts, add_special_tokens=False))
     for pieces in joined:
@@ -158,6 +165,23 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
             out[-1] = Piece(out[-1].text + piece.text)
         else:
             out.append(piece)
+    return out
+
+
+def _torn(pieces: Sequence[Piece], rng: random.Random) -> list[Piece]:
+    """Prompts in parts, never cut inside of a control token."""
+    out: list[Piece] = []
+    for piece in pieces:
+        if piece.weight:
+            out.append(piece)
+            continue
+        start = 0
+        whole = [match.span() for match in _MARK.finditer(piece.text)]
+        for place in range(1, len(piece.text)):
+            if rng.random() < _TEAR and not any(a < place < b for a, b in whole):
+                out.append(Piece(piece.text[start:place]))
+                start = place
+        out.append(Piece(piece.text[start:]))
     return out
 
 

@@ -124,7 +124,7 @@ def previous_token_heads(attention: Attention, shape: Shape) -> None:
     feature = shape.width - 1
     width = shape.head_width
     angles = shape.rope_base ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
-    strength = 1.2
+    strength = 1.5
     key = torch.zeros(width)
     key[0::2] = 1.0
     query = torch.zeros(width)
@@ -133,5 +133,7 @@ def previous_token_heads(attention: Attention, shape: Shape) -> None:
     query[1::2] = torch.sin(-angles).float()
     for head in range(shape.heads // 2):
         rows = slice(head * width, (head + 1) * width)
+        attention.q.weight[rows] = 0.0
+        attention.k.weight[rows] = 0.0
         attention.q.weight[rows, feature] = strength * query
         attention.k.weight[rows, feature] = strength * key

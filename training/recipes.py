@@ -21,8 +21,8 @@ class Recipe:
     tokens: int
     batch_tokens: int
     torn: float = 0.0
-    """Share of the documents that are encoded with merges left out at random, so that a word is
-    also known by its parts (BPE-dropout, Provilkov et al. 2020)."""
+    """Share of the documents whose words are cut at random places before they are encoded, so that
+    a word is also known by its parts (in the manner of BPE-dropout, Provilkov et al. 2020)."""
     battered: float = 0.0
     """Share of the events that lose some words, and a quarter as many that get words which try to
     instruct the reader, so that no single word and no known sentence decides alone."""
@@ -53,7 +53,7 @@ GENERAL = Recipe(
     shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
     spaces_apart=True,
     shares={"chat": 0.60, "assessment": 0.24, "plan": 0.04, "decision": 0.09, "trigger_json": 0.03},
-    tokens=10_000_000,
+    tokens=7_500_000,
     batch_tokens=8_000,
 )
 

@@ -89,3 +89,15 @@ def test_batches_hold_every_document_once_and_pad_little(tmp_path: Path) -> None
     assert sum(sizes) < 1.1 * total
     again = batches(corpus, batch_tokens=4000, seed=3)
     assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
+
+
+def test_torn_documents_keep_their_text_and_their_marks(tokenizer: Tokenizer) -> None:
+    text = "<|event|>once | sshd | Failed password for root<|verdict|>"
+    drawn = [[Piece(text), Piece("A", 4.0)]] * 60
+    made = [ids for ids, _ in encoded(tokenizer, drawn, random.Random(2), torn=30)]
+    again = [ids for ids, _ in encoded(tokenizer, drawn, random.Random(2), torn=30)]
+    assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
+    assert {tokenizer.decode(list(ids), skip_special_tokens=False) for ids in made} == {text + "A"}
+    assert len({len(ids) for ids in made[:30]}) > 1
+    assert len({len(ids) for ids in made[30:]}) == 1
+    assert all(ids[0] == made[-1][0] and ids[-2] == made[-1][-2] for ids in made)
