@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import (
@@ -61,16 +63,20 @@ def scan(
     with _bar() as bar:
         try:
             report = asyncio.run(
-                scan_files(
-                    files,
-                    settings=loaded.settings,
-                    state_dir=state,
-                    lines_out=lines,
-                    progress=_progress(bar),
+                _until_told(
+                    scan_files(
+                        files,
+                        settings=loaded.settings,
+                        state_dir=state,
+                        lines_out=lines,
+                        progress=_progress(bar),
+                    )
                 )
             )
         except (StoreError, TierError, RuleError, OSError) as error:
             raise CommandError(str(error)) from error
+        except asyncio.CancelledError:
+            raise typer.Exit(128 + signal.SIGTERM) from None
     if as_json:
         print_json(report.to_json())
     else:
@@ -79,6 +85,17 @@ def scan(
         err.print(f"triaged: {clean(problem)}", style="yellow", markup=False)
     if report.problems:
         raise typer.Exit(int(Exit.FAILED))
+
+
+async def _until_told(work: Coroutine[Any, Any, ScanReport]) -> ScanReport:
+    """SIGTERM stops a scan in order, as Ctrl-C does: its servers end and its folder goes."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _bar() -> Progress:

@@ -275,6 +275,8 @@ class Judge:
                 verdict_id=verdict_id,
             ),
         )
+        if attached is not None:
+            self._on_incident()
         self._say_verdict(row, in_force, attached)
         return True
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import io
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -55,20 +57,29 @@ def read_pieces(
 ) -> Iterator[Piece]:
     """The pieces of one file, plain or gzip. Raises `FileUnusableError`."""
     try:
-        with path.open("rb") as raw:
-            head = raw.read(_SNIFF)
-            raw.seek(0)
+        # Looked at without moving on: what is read may be a pipe.
+        with io.BufferedReader(path.open("rb", buffering=0), _SNIFF) as raw:
+            head = raw.peek(_SNIFF)
             if head[:2] == b"\x1f\x8b":
                 with gzip.open(raw, "rb") as unpacked:
+                    _refuse_binary(path, _start(unpacked))
                     yield from _pieces(unpacked, raw, path, file, clock)  # type: ignore[arg-type]
                 return
             _refuse_binary(path, head)
             yield from _pieces(raw, raw, path, file, clock)
     except IsADirectoryError as error:
         raise FileUnusableError(f"{path} is a folder; name its files") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileUnusableError(f"{path} cannot be read: {reason}") from error
+
+
+def _start(unpacked: gzip.GzipFile) -> bytes:
+    """Nothing where the archive is broken: reading on says why."""
+    try:
+        return unpacked.peek(_SNIFF)
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:
@@ -93,13 +104,28 @@ def _pieces(
         max_characters=_MAX_JOINED_CHARACTERS,
     )
     building = _Building(source=source, file=file)
-    while data := stream.read(_CHUNK):
+    broken: Exception | None = None
+    while broken is None:
+        try:
+            data = stream.read(_CHUNK)
+        except (OSError, EOFError, zlib.error) as error:
+            broken = error  # what was read until here counts
+            break
+        if not data:
+            break
         building.take(assembler.feed(splitter.feed(data), now=clock()))
-        yield from building.full(position=raw.tell())
+        yield from building.full(position=_position(raw))
     building.take(assembler.feed(splitter.finish(), now=clock()))
     building.take(assembler.flush(now=clock()))
-    yield from building.full(position=raw.tell())
-    yield from building.rest(position=raw.tell())
+    yield from building.full(position=_position(raw))
+    yield from building.rest(position=_position(raw))
+    if broken is not None:
+        raise broken
+
+
+def _position(raw: BinaryIO) -> int:
+    """Bytes read of a file; 0 of a pipe, which has no positions."""
+    return raw.tell() if raw.seekable() else 0
 
 
 def _header(form: LineFormat, line: str) -> Header | None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
+import psutil
 
 from api.ports import IncidentDetail, IncidentFilter
 from daemon.config.settings import Settings
@@ -23,11 +24,11 @@ from daemon.intake.fold import Folded
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
-from daemon.runtime import Failure, background, within
+from daemon.runtime import Failure, background, stop_task, within
 from daemon.scan.reader import FileUnusableError, Piece, read_pieces
 from daemon.scan.report import ScanReport
 from daemon.scan.spool import LineSpool
-from daemon.store import pattern_search, patterns
+from daemon.store import incident_queries, pattern_search, patterns
 from daemon.store.open import open_store
 from daemon.store.pool import Database
 from daemon.store.settings import StoreSettings
@@ -37,8 +38,11 @@ from tiers.config import TierSettings
 from tiers.contracts import ToolResult, ToolSpec
 from tiers.runtime.fleet import Fleet
 
+_PREFIX = "scan-"
 _PAGE = 500
 _NO_PROGRESS_SECONDS = 60.0
+_REST_SECONDS = 0.5
+_WORKED_ON = ("open", "reviewing", "escalated", "planning")
 _UNLIMITED = 1_000_000
 """A log of years holds many incidents; what limits a daemon's minute does not fit it."""
 
@@ -83,7 +87,8 @@ async def scan_files(
     """Scans files. Raises what the store and the tiers raise when they cannot start, and OSError
     for `lines_out`."""
     started = time.monotonic()
-    scratch = Path(tempfile.mkdtemp(prefix="scan-", dir=state_dir))
+    remove_left_over(state_dir)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=state_dir))
     os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - PostgreSQL's own user has to pass through
     try:
         async with _workbench(settings, scratch) as bench:
@@ -95,10 +100,9 @@ async def scan_files(
                 incidents = await _incidents(bench.database)
                 if lines_out is not None:
                     await _write_lines(lines_out, paths, spool, bench.database, incidents)
-                counts = bench.engine.judge.counts
                 async with bench.database.connection() as connection:
                     totals = await pattern_search.totals(connection)
-            judged = counts.verdicts
+            judged = totals.judged
             return ScanReport(
                 files=read.files,
                 lines=read.lines,
@@ -113,6 +117,15 @@ async def scan_files(
             )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_left_over(state_dir: Path) -> None:
+    """Removes what scans left that were killed before they could: their PostgreSQL ended with
+    them."""
+    for folder in state_dir.glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +152,8 @@ async def _workbench(settings: Settings, scratch: Path) -> AsyncIterator[_Bench]
     async with contextlib.AsyncExitStack() as stack:
         fleet = Fleet(tier_settings, scratch)
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
-        servers = asyncio.create_task(fleet.start())
+        servers = asyncio.create_task(fleet.start(), name="start llama-servers")
+        stack.push_async_callback(stop_task, servers, deadline=20)
         store = await stack.enter_async_context(
             open_store(
                 StoreSettings(embedded=settings.store.embedded),
@@ -221,15 +235,17 @@ async def _judge_all(bench: _Bench, read: _Read, progress: ScanProgress) -> None
     async with bench.database.connection() as connection:
         totals = await pattern_search.totals(connection)
     progress.step("judging patterns", totals.to_judge)
+    judge = bench.engine.judge
     before = 0
     while True:
-        done = await bench.engine.judge.judge_some()
-        verdicts = bench.engine.judge.counts.verdicts
-        progress.advance(verdicts - before)
-        before = verdicts
-        if not done:
+        claimed = judge.counts.claimed
+        done = await judge.judge_some()
+        progress.advance(judge.counts.verdicts - before)
+        before = judge.counts.verdicts
+        # Where the tier is away, every pattern is asked about once, for what rules say of it.
+        if judge.counts.claimed == claimed or (not done and claimed >= totals.to_judge):
             break
-    while await bench.engine.judge.attach_some():
+    while await judge.attach_some():
         pass
     async with bench.database.connection() as connection:
         left = (await pattern_search.totals(connection)).to_judge
@@ -244,25 +260,24 @@ async def _work_all(bench: _Bench, read: _Read, progress: ScanProgress) -> None:
     worker = bench.engine.workers[0]
     waiting = await _waiting(bench.database)
     progress.step("assessing incidents", waiting)
-    deadline = time.monotonic() + _NO_PROGRESS_SECONDS
+    settled, since = 0, time.monotonic()
     while waiting:
-        await worker.work_once()
+        if not await worker.work_once():
+            await asyncio.sleep(_REST_SECONDS)
         left = await _waiting(bench.database)
-        if left < waiting:
-            progress.advance(waiting - left)
-            deadline = time.monotonic() + _NO_PROGRESS_SECONDS
-        elif time.monotonic() > deadline:
+        progress.advance(max(0, waiting - left))
+        waiting = left
+        if worker.counts.settled > settled:
+            settled, since = worker.counts.settled, time.monotonic()
+        elif time.monotonic() - since > _NO_PROGRESS_SECONDS:
             read.problems.append(f"{left} incidents were not assessed: a tier did not answer")
             return
-        waiting = left
 
 
 async def _waiting(database: Database) -> int:
-    view = IncidentsView(database=database, memory=None, on_mutes=lambda: None)
-    found = await view.find(
-        IncidentFilter(states=("open", "reviewing", "escalated", "planning"), limit=_PAGE)
-    )
-    return len(found)
+    async with database.connection() as connection:
+        counts = await incident_queries.counts(connection)
+    return sum(entry.count for entry in counts if entry.state in _WORKED_ON)
 
 
 async def _incidents(database: Database) -> list[IncidentDetail]:

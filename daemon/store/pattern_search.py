@@ -17,7 +17,8 @@ where last_seen >= %(since)s
 order by count desc, fingerprint limit %(limit)s
 """
 TOTALS = """
-select count(*)::int as patterns, count(*) filter (where judge_reason is not null)::int as to_judge
+select count(*)::int as patterns, count(*) filter (where judge_reason is not null)::int as to_judge,
+       count(verdict_id)::int as judged
 from patterns
 """
 
@@ -34,10 +35,11 @@ class PatternHit:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PatternTotals:
-    """How many patterns there are, and how many wait for a verdict."""
+    """How many patterns there are, how many wait for a verdict, and how many have one."""
 
     patterns: int
     to_judge: int
+    judged: int = 0
 
 
 async def search(
@@ -53,4 +55,4 @@ async def totals(connection: Connection) -> PatternTotals:
     async with connection.cursor(row_factory=class_row(PatternTotals)) as cursor:
         await cursor.execute(TOTALS)
         row = await cursor.fetchone()
-    return row or PatternTotals(patterns=0, to_judge=0)
+    return row or PatternTotals(patterns=0, to_judge=0, judged=0)
