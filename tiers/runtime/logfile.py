@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -33,7 +34,13 @@ class LogFile:
                 return False
         except FileNotFoundError:
             return False
-        shutil.copyfile(self.path, self.path.with_suffix(".log.1"))
+        older = self.path.with_suffix(".log.1")
+        try:
+            shutil.copyfile(self.path, older)
+        except OSError:
+            # On a full disk the bound matters more than the past, which gives its room too.
+            with contextlib.suppress(OSError):
+                older.unlink()
         with self.path.open("r+b") as file:
             file.truncate(0)
         return True

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from tiers.runtime import probe
 from tiers.runtime.binary import Binary
 from tiers.runtime.claim import claim_port, end_left_over, listens, resident_bytes
@@ -128,6 +130,12 @@ class LlamaServer:
                     wait = self._policy.rest_seconds
                 except RuntimeFaultError as error:
                     wait = self._after_end(str(error))
+                except (OSError, psutil.Error) as error:
+                    # A full disk, no more processes or descriptors: that passes.
+                    wait = self._after_end(
+                        f"llama-server {self._tier} cannot be started or watched: {error}; "
+                        "see to the disk and the limits of this host."
+                    )
                 else:
                     wait = self._after_end(why)
                 self._settled.set()
@@ -162,7 +170,7 @@ class LlamaServer:
         self._pid = process.pid
         gently = True
         try:
-            await asyncio.to_thread(self._pid_file.write_text, f"{process.pid}\n", "ascii")
+            await asyncio.to_thread(self._note_pid, process.pid)
             exited = asyncio.create_task(process.wait(), name=f"llama-server {self._tier} exit")
             try:
                 why = await self._until_ready(process.pid, exited)
@@ -227,7 +235,8 @@ class LlamaServer:
                 known = dataclasses.replace(known, answered_at=now, advanced_at=now)
             if (why := stalled(known, self._limits, now=now)) is not None:
                 return f"llama-server {self._tier} hangs: {why}; it is killed and started again."
-            await asyncio.to_thread(self._log.rotate)
+            with contextlib.suppress(OSError):  # a failing disk is no reason to end what works
+                await asyncio.to_thread(self._log.rotate)
             self._resident = await asyncio.to_thread(resident_bytes, pid)
 
     async def _get(self, path: str, exited: asyncio.Task[int]) -> tuple[int, str] | None:
@@ -274,6 +283,11 @@ class LlamaServer:
             state_dir=self._state_dir,
         )
         return my_mark(state_dir=self._state_dir, tier=self._tier), self._log.size()
+
+    def _note_pid(self, pid: int) -> None:
+        """Helps to find a server that is left over; it runs as well without."""
+        with contextlib.suppress(OSError):
+            self._pid_file.write_text(f"{pid}\n", "ascii")
 
     # --- words
 
