@@ -27,6 +27,10 @@ class Arrived:
     attributes: Mapping[str, str] | None = None
     level: Severity | None = None
     matters: bool = False
+    escalates: bool = False
+    """As the pattern's state has it; that changes only between batches."""
+    sampled: int = 0
+    """Of so many occurrences the values are counted."""
 
 
 def alias_of(alias: NewAlias) -> Alias:

@@ -33,6 +33,10 @@ SAMPLED_VALUES = 20
 """Of so many occurrences a batch the values are counted, unless the pattern may be an incident's:
 then of all."""
 
+WELL_KNOWN = 1_000
+SAMPLED_WELL_KNOWN = 5
+"""After so many occurrences, so few a batch: what is frequent among values is known by then."""
+
 FUTURE = 86_400.0
 """A time further ahead than this is a mistake: the event is taken to have happened now."""
 
@@ -151,7 +155,7 @@ class Fold:
                 self._match(entry.state, event.text)
             self._count(entry, event, at)
             lines.append(fingerprint)
-            if _keep(entry.state):
+            if _keep(entry):
                 stored.append(stored_event(event, fingerprint))
             else:
                 folded += 1
@@ -210,12 +214,15 @@ class Fold:
             )
             self._states[pattern.fingerprint] = state
             self._match(state, event.text)
+        escalates = state.escalates
         return Arrived(
             state=state,
             new=new,
             first=at,
             last=at,
-            matters=state.escalates or state.fingerprint in self._rules_of,
+            matters=escalates or state.fingerprint in self._rules_of,
+            escalates=escalates,
+            sampled=SAMPLED_VALUES if state.count < WELL_KNOWN else SAMPLED_WELL_KNOWN,
         )
 
     def _match(self, state: PatternState, text: str) -> None:
@@ -247,7 +254,7 @@ class Fold:
         if event.attributes and event.provenance is not Provenance.TEXT:
             entry.attributes = event.attributes
             entry.level = _worse(entry.level, event.attributes.get("level"))
-        if entry.count <= SAMPLED_VALUES or entry.matters:
+        if entry.count <= entry.sampled or entry.matters:
             for kind, value in self._values.read(event.text):
                 state.top.add(kind, value)
 
@@ -290,11 +297,12 @@ class Fold:
         return decision
 
 
-def _keep(state: PatternState) -> bool:
+def _keep(entry: Arrived) -> bool:
+    state = entry.state
     count = state.count
     if count <= KEEP_FIRST or count & (count - 1) == 0:
         return True
-    return state.escalates and state.window_count <= KEEP_ESCALATED
+    return entry.escalates and state.window_count <= KEEP_ESCALATED
 
 
 def _worse(known: Severity | None, level: str | None) -> Severity | None:

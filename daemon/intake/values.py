@@ -2,7 +2,7 @@
 
 A host's lines are made of few words. Those without a digit are looked at once. Of those with
 digits it is remembered by their shape (each run of digits as "0") where in them the value stands:
-words of one shape are masked alike, see `mask.collapse`. Only a leading "0x" is more than its shape.
+words of one shape are masked alike, see `mask.collapse`. Only "0x" is more than its shape.
 """
 
 from __future__ import annotations
