@@ -2,7 +2,8 @@
 
 The first of these that exists is used: `--config`, `$TRIAGED_CONFIG`, `./triaged.toml`,
 `~/.config/triaged/triaged.toml`, `/etc/triaged/triaged.toml`; none means the built-in defaults.
-`TRIAGED__SECTION__KEY` in the environment overrides a single setting.
+`TRIAGED__SECTION__KEY` in the environment overrides a single setting, `LLM_BACKEND` the backend of
+every tier that names none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pydantic
 
 from daemon.config.mistakes import Origin, sentence, unfit
 from daemon.config.settings import Settings
+from tiers.vocabulary import TierName
 
 ENV_PREFIX = "TRIAGED__"
 
@@ -71,11 +73,9 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
     overrides = _overrides(env)
     for keys, value in overrides:
         _put(document, keys, value)
-    origin = Origin(
-        path=path,
-        text=text,
-        overrides={keys: _variable(keys) for keys, _ in overrides},
-    )
+    names = {keys: _variable(keys) for keys, _ in overrides}
+    names |= _put_backend(document, env)
+    origin = Origin(path=path, text=text, overrides=names)
     if problems := unfit(document, origin):
         raise ConfigError(problems)
     try:
@@ -84,9 +84,7 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
         found = [sentence(problem, origin) for problem in error.errors()]
         # A union names one mistake once for each of its members.
         raise ConfigError(list(dict.fromkeys(found))) from error
-    return Loaded(
-        settings=settings, path=path, overrides=tuple(_variable(keys) for keys, _ in overrides)
-    )
+    return Loaded(settings=settings, path=path, overrides=tuple(dict.fromkeys(names.values())))
 
 
 def _is_file(path: Path) -> bool:
@@ -121,6 +119,24 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError([f"{path}: not usable: brackets are nested too deep"]) from error
     except ValueError as error:  # a number of thousands of digits, a day that does not exist
         raise ConfigError([f"{path}: not usable: {error}"]) from error
+
+
+def _put_backend(
+    document: dict[str, Any], environ: Mapping[str, str]
+) -> dict[tuple[str, ...], str]:
+    """`$LLM_BACKEND` is the backend of every tier that names none itself."""
+    backend = environ.get("LLM_BACKEND")
+    if not backend:
+        return {}
+    tiers = document.get("tiers", {})
+    placed: dict[tuple[str, ...], str] = {}
+    for tier in TierName:
+        own = tiers.get(tier.value, {}) if isinstance(tiers, dict) else {}
+        if isinstance(own, dict) and "backend" not in own:
+            keys = ("tiers", tier.value, "backend")
+            _put(document, keys, backend)
+            placed[keys] = "LLM_BACKEND"
+    return placed
 
 
 def _overrides(environ: Mapping[str, str]) -> list[tuple[tuple[str, ...], Any]]:

@@ -44,7 +44,7 @@ class Records(Protocol):
 def incident_search(*, records: Records) -> Callable[..., Awaitable[ToolResult]]:
     """The tool that finds incidents by words."""
 
-    async def tool(*, query: str) -> ToolResult:
+    async def tool(*, query: str = "") -> ToolResult:
         wanted = query.strip()
         # "open incidents", "anything lately": a question about all of them, not words to look for.
         words = [w for w in wanted.split() if w.lower() not in _ABOUT_ALL]
