@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -13,14 +13,21 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRETS = ("password", "token", "secret", "authorization", "api_key", "dsn")
 
 
-def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) -> None:  # noqa: A002
-    """Sends logs to stderr. Fields whose names speak of secrets are never shown."""
-    people = format == "console" or (format == "auto" and sys.stderr.isatty())
+def configure_logs(
+    *,
+    level: str,
+    format: Literal["auto", "console", "json"],  # noqa: A002
+    stream: TextIO | None = None,
+) -> None:
+    """Sends logs to `stream`, stderr without one. Fields whose names speak of secrets are never
+    shown."""
+    goal = sys.stderr if stream is None else stream
+    people = format == "console" or (format == "auto" and goal.isatty())
     renderer: structlog.typing.Processor = (
         # Plain tracebacks: the pretty ones print local variables, secrets among them, and take
         # seconds in which nothing else runs.
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
+            colors=goal.isatty(),
             pad_event_to=32,
             exception_formatter=structlog.dev.plain_traceback,
         )
@@ -38,10 +45,10 @@ def configure_logs(*, level: str, format: Literal["auto", "console", "json"]) ->
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=goal),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=goal, format="%(name)s: %(message)s")
     # Its warnings are what strangers send, and its errors are told by the facade itself.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 

@@ -11,21 +11,23 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import structlog
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from api.ports import LiveItem
 from daemon.app import Daemon, Progress, StartError, start_daemon
-from daemon.cli.context import Context, out
+from daemon.cli.context import Context
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import STYLES, clean
 from daemon.config.settings import Settings
 from daemon.intake.rules import RuleError
 from daemon.logs import configure_logs
+from daemon.patient import PatientStream
 from daemon.sources.base import SourceState
 from daemon.sources.supervise import SourceStatus
 from daemon.store.errors import StoreError
@@ -54,7 +56,6 @@ def run(
     settings = loaded.settings
     # On a terminal the screen tells what starts and runs; the log adds only what is wrong.
     watched = not quiet and sys.stderr.isatty() and settings.log.level == "info"
-    configure_logs(level="warning" if watched else settings.log.level, format=settings.log.format)
     state = shared.state(loaded)
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -64,9 +65,12 @@ def run(
             "--state-dir"
         ) from error
     where = str(loaded.path) if loaded.path is not None else "built-in defaults"
-    screen = Screen(shown=not quiet, config=where, state=state)
+    level = "warning" if watched else settings.log.level
     try:
-        code = asyncio.run(_main(settings, state, screen))
+        with _patient_output() as (console, errors):
+            configure_logs(level=level, format=settings.log.format, stream=errors)
+            screen = Screen(console=console, shown=not quiet, config=where, state=state)
+            code = asyncio.run(_main(settings, state, screen))
     except StartError as error:
         raise CommandError(str(error)) from error
     except RuleError as error:
@@ -77,11 +81,25 @@ def run(
         raise typer.Exit(code)
 
 
+@contextlib.contextmanager
+def _patient_output() -> Iterator[tuple[Console, TextIO]]:
+    """Where the screen and the log go: neither a stopped terminal nor a closed pipe stops us."""
+    shown, errors = PatientStream(sys.stdout), PatientStream(sys.stderr)
+    try:
+        yield (
+            Console(file=cast("TextIO", shown), highlight=False, soft_wrap=True),
+            cast("TextIO", errors),
+        )
+    finally:
+        shown.close()
+        errors.close()
+
+
 async def _main(settings: Settings, state: Path, screen: Screen) -> int:
     """Runs until a signal, or until a part fails; returns the exit code."""
     stop = asyncio.Event()
     started = time.monotonic()
-    with _signals(stop):
+    with _signals(stop, screen):
         starting = asyncio.current_task()
         watcher = asyncio.create_task(_cancel_on(stop, starting), name="stop while starting")
         try:
@@ -128,8 +146,10 @@ async def _cancel_on(stop: asyncio.Event, task: asyncio.Task[object] | None) -> 
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops in order; the third ends the process where it is."""
+def _signals(stop: asyncio.Event, screen: Screen) -> Iterator[None]:
+    """The first SIGINT or SIGTERM stops in order; the third ends the process where it is. So does
+    a terminal that goes away, unless we were told to outlive it (nohup); without a terminal SIGHUP
+    asks to read the configuration again, which takes a restart."""
     loop = asyncio.get_running_loop()
     count = 0
 
@@ -138,23 +158,34 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
         count += 1
         stop.set()
         if count == 2:
-            out.print("stopping already; once more ends it at once")
+            screen.told("stopping already; once more ends it at once")
         elif count > 2:
             os._exit(130)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked)
+    def hung_up() -> None:
+        if on_terminal:
+            stop.set()
+        else:
+            log.warning("SIGHUP changes nothing: restart triaged to read its configuration again")
+
+    on_terminal = any(os.isatty(descriptor) for descriptor in (0, 1, 2))
+    handlers = {signal.SIGINT: asked, signal.SIGTERM: asked}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = hung_up
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in handlers:
             loop.remove_signal_handler(number)
 
 
 class Screen:
     """What a person sees. Nothing of it is needed by the daemon."""
 
-    def __init__(self, *, shown: bool, config: str, state: Path) -> None:
+    def __init__(self, *, console: Console, shown: bool, config: str, state: Path) -> None:
+        self._console = console
         self._shown = shown
         self._servers: dict[str, ServerState] = {}
         self._say(Text.assemble(("triaged", "bold"), f"  configuration: {config}, state: {state}"))
@@ -185,7 +216,7 @@ class Screen:
         table.add_row("incidents", f"{daemon.url}/api/v1/incidents")
         table.add_row("try", f'{_how_called()} ask "how full is the disk?"')
         if self._shown:
-            out.print(table)
+            self._console.print(table)
 
     async def follow(self, daemon: Daemon) -> None:
         """Prints sources once they have settled, then what happens."""
@@ -216,6 +247,10 @@ class Screen:
             )
         )
 
+    def told(self, words: str) -> None:
+        """A word to whoever sits there, also where nothing else is shown."""
+        self._console.print(words, markup=False)
+
     def stopping(self) -> None:
         self._say(Text("\nstopping: sources, facade, workers, store, llama-servers"))
 
@@ -234,8 +269,7 @@ class Screen:
 
     def _say(self, text: Text) -> None:
         if self._shown:
-            out.print(text)
-            sys.stdout.flush()
+            self._console.print(text)
 
 
 def _how_called() -> str:
