@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
+from api.text import fit
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import clean
 
@@ -34,16 +35,17 @@ class DaemonClient:
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON at a path. Parameters that are None are left out."""
-        return self._request("GET", path, params=_given(params))
+        return self._request("GET", path, params=_fit(_given(params)))
 
     def post(self, path: str, body: Any = None, *, timeout: float | None = None) -> Any:
         """The JSON that a POST answers with."""
-        return self._request("POST", path, json=body, timeout=timeout or httpx.USE_CLIENT_DEFAULT)
+        seconds = timeout or httpx.USE_CLIENT_DEFAULT
+        return self._request("POST", path, json=_fit(body), timeout=seconds)
 
     def stream(self, path: str, body: Any) -> Iterator[dict[str, Any]]:
         """The `data:` payloads of a server-sent event stream, until `[DONE]`."""
         try:
-            with self._http.stream("POST", path, json=body, timeout=_STREAM) as response:
+            with self._http.stream("POST", path, json=_fit(body), timeout=_STREAM) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _failure(response)
@@ -86,6 +88,19 @@ class DaemonClient:
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
+
+
+def _fit(value: Any) -> Any:
+    """What was typed may hold bytes that are no UTF-8, which JSON cannot."""
+    match value:
+        case str():
+            return fit(value)
+        case dict():
+            return {key: _fit(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_fit(entry) for entry in value]
+        case _:
+            return value
 
 
 def _failure(response: httpx.Response) -> CommandError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -19,6 +21,11 @@ _PROGRAM = re.compile(
     r"(?P<program>[A-Za-z][\w./@-]{0,63})(?:\[\d+\])?: +(?P<message>\S.*)", re.DOTALL
 )
 """What people type: "kernel: Out of memory", as the end of a syslog line."""
+
+
+_MOST_EVENTS = 1_000
+_MOST_BYTES = 900_000
+_LONGEST_LINE = 262_144
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +48,15 @@ def inject(
     """Hand an event to the running daemon."""
     shared: Context = context.obj
     client = DaemonClient(url=shared.daemon_url())
-    lines = list(typer.get_text_stream("stdin")) if text == "-" else [text]
-    events = [_event(line.rstrip("\n"), unit) for line in lines if line.strip()]
-    if not events:
+    lines = _lines(typer.get_binary_stream("stdin")) if text == "-" else iter([text])
+    events = (_event(line, unit) for line in lines if line.strip())
+    first = next(events, None)
+    if first is None:
         raise CommandError("there is nothing to inject: the text is empty")
     before = {entry["id"] for entry in client.get("/api/v1/incidents", limit=500)["incidents"]}
     accepted = 0
-    for start in range(0, len(events), 1_000):
-        answer = client.post("/api/v1/events", {"events": events[start : start + 1_000]})
-        accepted += answer["accepted"]
+    for some in _posts(itertools.chain([first], events)):
+        accepted += client.post("/api/v1/events", {"events": some})["accepted"]
     found = _wait(client, before, wait)
     if as_json:
         print_json({"accepted": accepted, "incidents": found})
@@ -59,12 +66,39 @@ def inject(
         out.print(incident_table(found))
 
 
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """Lines of whatever bytes come, as they come: what is no UTF-8 is marked, a line that never
+    ends is cut."""
+    while line := stream.readline(_LONGEST_LINE):
+        yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _posts(events: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    """As many as the daemon takes at once, in number and in size."""
+    some: list[dict[str, str]] = []
+    size = 0
+    for event in events:
+        length = _size(event)
+        if some and (len(some) == _MOST_EVENTS or size + length > _MOST_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(event)
+        size += length
+    if some:
+        yield some
+
+
+def _size(event: dict[str, str]) -> int:
+    """At most so many bytes as JSON: a character may take six."""
+    return 64 + 6 * sum(len(value) for value in event.values())
+
+
 def _event(line: str, unit: str | None) -> dict[str, str]:
     parsed = parse_line(line)
     message, program = parsed.message, parsed.unit
     if not program and (match := _PROGRAM.match(line)):
         program, message = match["program"], match["message"]
-    event = {"text": message[:65_536], "unit": unit or program}
+    event = {"text": message[:65_536], "unit": (unit or program or "")[:256]}
     if parsed.host and parsed.host != socket.gethostname():
         event["host"] = parsed.host
     return event

@@ -12,6 +12,7 @@ import typer
 
 from daemon.cli.context import Context, err
 from daemon.cli.exits import CommandError
+from daemon.cli.render import clean
 from daemon.cli.table import Commands
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def entry() -> None:
     try:
         app()
     except CommandError as error:
-        err.print(f"triaged: {error}", markup=False, style="red")
+        err.print(f"triaged: {clean(error)}", markup=False, style="red")
         sys.exit(int(error.code))
     except BrokenPipeError:
         # The reader has gone (`triaged ... | head`): nothing is left to say, and no traceback.
