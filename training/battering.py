@@ -16,17 +16,17 @@ _KEPT = frozenset(["no", "not", "none", "never", "without", "zero", "failed", "f
 Sample = TypeVar("Sample")
 
 
-def batter(sample: Sample, rng: random.Random, share: float) -> Sample:
-    """`share` of the events with words lost, a quarter as many with an instruction mixed in. The
-    label stays; what is not an event stays as it is."""
+def batter(sample: Sample, rng: random.Random, *, lost: float, instructed: float) -> Sample:
+    """A share of the events with words lost, another with an instruction mixed in. The label stays;
+    what is not an event stays as it is."""
     if not isinstance(sample, DecisionSample):
         return sample
-    chance = rng.random()
-    if chance < share:
-        return dataclasses.replace(sample, text=with_words_lost(sample.text, rng))
-    if chance < share * 1.25:
-        return dataclasses.replace(sample, text=inject(rng, sample.text))
-    return sample
+    text = sample.text
+    if rng.random() < lost:
+        text = with_words_lost(text, rng)
+    if rng.random() < instructed:
+        text = inject(rng, text)
+    return dataclasses.replace(sample, text=text)
 
 
 def with_words_lost(text: str, rng: random.Random) -> str:

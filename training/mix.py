@@ -104,8 +104,11 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
         generate, draw = KINDS[kind]
         while have < wanted:
             samples = generate(rng, _CHUNK)
-            if recipe.battered:
-                samples = (batter(sample, rng, recipe.battered) for sample in samples)
+            if recipe.battered or recipe.instructed:
+                samples = (
+                    batter(sample, rng, lost=recipe.battered, instructed=recipe.instructed)
+                    for sample in samples
+                )
             drawn = [draw(sample) for sample in samples]
             torn = int(len(drawn) * recipe.torn)
             for ids, heavy in encoded(tokenizer, drawn, rng, torn=torn):

@@ -24,8 +24,10 @@ class Recipe:
     """Share of the documents whose words are cut at random places before they are encoded, so that
     a word is also known by its parts (in the manner of BPE-dropout, Provilkov et al. 2020)."""
     battered: float = 0.0
-    """Share of the events that lose some words, and a quarter as many that get words which try to
-    instruct the reader, so that no single word and no known sentence decides alone."""
+    """Share of the events that lose some words, so that no single word decides alone."""
+    instructed: float = 0.0
+    """Share of the events that get words which try to instruct the reader, beside those that the
+    generator writes."""
     dropout: float = 0.0
     matrix_rate: float = 0.02
     embedding_rate: float = 0.004
@@ -42,7 +44,8 @@ TRIGGER = Recipe(
     tokens=5_500_000,
     batch_tokens=6_000,
     torn=0.35,
-    battered=0.3,
+    battered=0.25,
+    instructed=0.2,
     dropout=0.08,
 )
 

@@ -110,7 +110,7 @@ def test_lines_for_speed_have_forty_words_and_differ() -> None:
 def test_battering_keeps_the_label_and_the_words_that_decide() -> None:
     rng = random.Random(8)
     for sample in generate(random.Random(9), 300):
-        after = batter(sample, rng, 0.8)
+        after = batter(sample, rng, lost=0.8, instructed=0.3)
         assert (after.severity, after.category) == (sample.severity, sample.category)
     text = "no errors found in 17 of 17 checks that failed before"
     for _ in range(50):
