@@ -41,9 +41,7 @@ from tiers.ladder import LadderRules
 from tiers.vocabulary import Category, Provenance, Severity, SourceKind, Urgency
 
 USAGE = Usage(model="scripted", endpoint="test", prompt_tokens=1, completion_tokens=1, seconds=0.01)
-LIMITS = WorkerLimits(
-    lease_seconds=30, deadline_seconds=3600, max_attempts=3, ladder=LadderRules()
-)
+LIMITS = WorkerLimits(lease_seconds=30, deadline_seconds=3600, max_attempts=3, ladder=LadderRules())
 
 
 def event(text: str, *, unit: str = "app", at: float | None = None, **changes: Any) -> Event:
@@ -56,6 +54,9 @@ def event(text: str, *, unit: str = "app", at: float | None = None, **changes: A
         "occurred_at": time.time() if at is None else at,
     }
     return Event(**{**values, **changes})
+
+
+_ABOUT = {"Out of memory": Category.MEMORY, "EXT4": Category.STORAGE}
 
 
 class ScriptedTrigger:
@@ -80,7 +81,10 @@ class ScriptedTrigger:
             escalate=bad,
             probability=0.9 if bad else 0.1,
             severity=severity.at_least(sighting.floor),
-            category=Category.APPLICATION,
+            category=next(
+                (category for word, category in _ABOUT.items() if word in sighting.text),
+                Category.APPLICATION,
+            ),
             urgency=Urgency.TODAY,
             usage=USAGE,
         )
@@ -181,9 +185,7 @@ def bench(
     judge = Judge(
         database=database,
         trigger=trigger,
-        attacher=Attacher(
-            reopen_seconds=3600, max_new_per_minute=max_new, clock=time.monotonic
-        ),
+        attacher=Attacher(reopen_seconds=3600, max_new_per_minute=max_new, clock=time.monotonic),
         rules=book,
         on_verdict=fold.settle,
         on_incident=lambda: None,
