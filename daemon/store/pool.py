@@ -115,6 +115,13 @@ class Database:
         with _translated():
             try:
                 connection = await psycopg.AsyncConnection.connect(self._conninfo, **self._kwargs)
+            except psycopg.ProgrammingError:
+                # Not quoted, and its cause cut off: it may be the password that was not understood.
+                msg = (
+                    "store.dsn is no connection string that PostgreSQL understands; write"
+                    " postgresql://USER:PASSWORD@HOST/DATABASE, with %XX for special characters"
+                )
+                raise StoreSetupError(msg) from None
             except psycopg.OperationalError as error:
                 if _REFUSALS.search(str(error)):
                     msg = (
