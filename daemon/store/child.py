@@ -53,7 +53,10 @@ async def spawn(
     of the parent's death when the *thread* that started it ends.
     """
     uid, gid = (account.uid, account.gid) if account.drop else (-1, -1)
-    with log.open("ab") as output:
+    # Only for us: it may quote the rows that PostgreSQL refused.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(log, flags, 0o600), "ab") as output:
+        os.fchmod(output.fileno(), 0o600)
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launch.__file__),
             *(str(uid), str(gid), str(int(signal.SIGINT))),

@@ -146,7 +146,7 @@ class EmbeddedServer:
 
     def _take_lock(self) -> bool:
         try:
-            descriptor = os.open(self.cluster.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(self.cluster.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             msg = (
                 f"cannot open {self.cluster.lock} ({error.strerror}); it belongs to the user that"
@@ -158,6 +158,8 @@ class EmbeddedServer:
         except BlockingIOError:
             os.close(descriptor)
             return False
+        with contextlib.suppress(PermissionError):  # an earlier release left it open to all
+            os.fchmod(descriptor, 0o600)  # whoever may open it may hold it, and keep us out
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._lock = descriptor
@@ -304,7 +306,7 @@ class EmbeddedServer:
             await asyncio.sleep(pause)
             try:
                 await self._launch()
-            except (StoreSetupError, psycopg.OperationalError, OSError) as error:
+            except (StoreSetupError, StoreUnavailableError, psycopg.Error, OSError) as error:
                 if self._process is not None:
                     await end(self._process, stop_seconds=self._settings.stop_seconds)
                     self._process = None

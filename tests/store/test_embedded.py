@@ -158,6 +158,14 @@ async def test_it_comes_back_when_it_dies(ready_dir: Path, how: signal.Signals) 
         assert server.problem is None
 
 
+async def test_others_can_neither_hold_its_lock_nor_read_its_log(ready_dir: Path) -> None:
+    (ready_dir / "postgres" / "lock").touch(mode=0o666)
+    (ready_dir / "postgres" / "postgres.log").touch(mode=0o644)
+    async with running(ready_dir) as server:
+        for path in (server.cluster.lock, server.cluster.log):
+            assert path.stat().st_mode & 0o077 == 0
+
+
 async def test_it_keeps_trying_while_it_cannot_start(ready_dir: Path) -> None:
     async with running(ready_dir) as server:
         conf = server.cluster.conf / "local.conf"
