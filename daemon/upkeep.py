@@ -13,7 +13,7 @@ from daemon.sources.base import Emit
 from daemon.sources.schedule import Entry, Schedule
 from daemon.sources.settings import ScheduleSettings
 from daemon.sources.when import parse_when
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError, StoreUnavailableError
 from daemon.store.partitions import MaintenanceReport
 
 log = structlog.get_logger()
@@ -29,15 +29,25 @@ class Maintained(Protocol):
 
 
 async def maintain(store: Maintained) -> None:
-    """Runs the maintenance every hour until cancelled; sooner again while the store is away."""
+    """Runs the maintenance every hour until cancelled; sooner again while the store is away, and
+    after what it cannot do, which is said once: triage goes on meanwhile."""
     alarms: tuple[str, ...] = ()
+    problem = ""
     while True:
         pause = _INTERVAL
         try:
             report = await store.run()
         except StoreUnavailableError:
             pause = _AGAIN
+        except (StoreError, OSError) as error:
+            pause = _AGAIN
+            if str(error) != problem:
+                log.error("store maintenance failed; trying again", why=str(error))
+            problem = str(error)
         else:
+            if problem:
+                log.info("store maintenance works again")
+            problem = ""
             if report.alarms != alarms:
                 for alarm in report.alarms:
                     log.warning("store maintenance", alarm=alarm)

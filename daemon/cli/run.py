@@ -77,6 +77,8 @@ def run(
         raise CommandError(str(error), code=Exit.CONFIG) from error
     except (StoreError, TierRefusedError) as error:
         raise CommandError(str(error)) from error
+    except OSError as error:  # a full or broken disk: every other has its own sentence by now
+        raise CommandError(f"this host does not let triaged run: {error}") from error
     if code:
         raise typer.Exit(code)
 
