@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,8 +62,30 @@ def find_config(*, given: Path | None, environ: Mapping[str, str]) -> Path | Non
         Path("/etc/triaged/triaged.toml"),
     ):
         if _is_file(path):
+            _refuse_strangers(path, environ)
             return path
     return None
+
+
+def _refuse_strangers(path: Path, environ: Mapping[str, str]) -> None:
+    """What root finds by itself must be root's, or of the one who called sudo: a configuration
+    names programs, and anybody can leave one in a folder like /tmp. Raises `ConfigError`."""
+    if os.geteuid() != 0:
+        return
+    status = path.stat()
+    caller = environ.get("SUDO_UID", "")
+    trusted = {0, int(caller) if caller.isascii() and caller.isdigit() else 0}
+    why = ""
+    if status.st_uid not in trusted:
+        why = f"belongs to user {status.st_uid}"
+    elif status.st_mode & stat.S_IWOTH:
+        why = "can be changed by everybody"
+    if why:
+        message = (
+            f"{path.absolute()}: not used, because it {why} and triaged runs as root; name it with "
+            "--config if it is yours, or start triaged in another folder"
+        )
+        raise ConfigError([message])
 
 
 def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:

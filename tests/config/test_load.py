@@ -263,3 +263,20 @@ w = 2
     assert line_of(text, ("x", "list", 1, "deep", "w")) == 16
     assert line_of(text, ("nowhere",)) is None
     assert line_of("", ("a",)) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_takes_no_file_that_a_stranger_left(tmp_path: Path) -> None:
+    here = Path("triaged.toml")
+    here.write_text("")
+    environ = env(tmp_path)
+    assert find_config(given=None, environ=environ) == here
+    os.chown(here, 65_534, 65_534)
+    with pytest.raises(ConfigError, match="belongs to user 65534"):
+        find_config(given=None, environ=environ)
+    assert find_config(given=None, environ={**environ, "SUDO_UID": "65534"}) == here
+    assert find_config(given=here, environ=environ) == here
+    os.chown(here, 0, 0)
+    here.chmod(0o666)
+    with pytest.raises(ConfigError, match="everybody"):
+        find_config(given=None, environ=environ)
