@@ -6,43 +6,22 @@ Everything it makes on the way is under `training/out/`; started again it goes o
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import time
 from pathlib import Path
 
 import torch
 
-from training.calibrate import calibrate, calibration_lines
 from training.evaluate import measure
-from training.export import commit, export
+from training.export import Origin
+from training.finish import finish
 from training.judging.figures import markdown
-from training.model import Decoder
 from training.recipes import RECIPES, Recipe
-from training.shape import Shape
 from training.ship import ship
-from training.tokenizer import load_tokenizer
 from training.train import train
 
 _HERE = Path(__file__).parent
 _OUT = _HERE / "out"
-_SHIPPED = "q8_0"
-
-
-def finish(recipe: Recipe, folder: Path) -> Path:
-    """Calibrate and export the last checkpoint; the file that is shipped."""
-    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
-    model = Decoder(Shape(**state["shape"]))
-    model.load_state_dict(state["model"])
-    tokenizer = load_tokenizer(folder / "tokenizer.json")
-    fitted = calibrate(model.eval(), tokenizer, calibration_lines())
-    note = json.dumps(dataclasses.asdict(fitted))
-    (folder / "calibration.json").write_text(note + "\n", encoding="utf-8")
-    print(f"{recipe.name}: calibration {note}", flush=True)
-    for kind in ("f16", _SHIPPED):
-        file = export(recipe, folder, kind=kind, temperature=fitted.temperature)
-        print(f"{file} {file.stat().st_size:,} bytes", flush=True)
-    return file
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -54,13 +33,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-ship", action="store_true", help="leave tiers/nano/ as it is")
     given = parser.parse_args(argv)
     began = time.monotonic()
-    models: list[tuple[Recipe, Path]] = []
+    models: list[tuple[Recipe, Path, Origin]] = []
     for recipe in RECIPES.values():
         folder = given.out / recipe.name
         tokens = int(given.tokens or recipe.tokens)
         train(recipe, folder, tokens=tokens, every=120.0, device=given.device)
-        models.append((recipe, finish(recipe, folder)))
-    files = {recipe.name: file for recipe, file in models}
+        models.append((recipe, *finish(recipe, folder)))
+    files = {recipe.name: file for recipe, file, _ in models}
     figures, wrong = measure(
         folder=given.set,
         trigger=files["triaged-nano-trigger"],
@@ -74,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     if not given.no_ship:
         scores = [each.as_json() for each in figures]
-        print(f"wrote {ship(models, scores=scores, commit=commit())}", flush=True)
+        print(f"wrote {ship(models, scores=scores)}", flush=True)
     print(f"all of it took {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
 
 

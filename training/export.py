@@ -34,24 +34,33 @@ TYPES = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What made a file."""
+    """What made a file. `corpora` are SHA-256 and tokens learned of each corpus, in order."""
 
     commit: str
     seed: int
-    data: str
-    tokens: int
+    corpora: tuple[tuple[str, int], ...]
+
+    @property
+    def tokens(self) -> int:
+        return sum(tokens for _, tokens in self.corpora)
 
 
-def export(recipe: Recipe, folder: Path, *, kind: str, temperature: float = 1.0) -> Path:
-    """Write the GGUF of the last checkpoint in `folder`; its path."""
+def export(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    kind: str,
+    temperature: float = 1.0,
+    made_by: str | None = None,
+) -> Path:
+    """Write the GGUF of the last checkpoint in `folder`; its path. `made_by` is the commit that is
+    named in it, this checkout's when left out."""
     state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     shape = Shape(**state["shape"])
     file = folder / f"{recipe.name}-{kind}.gguf"
     part = file.with_suffix(".part")
     writer = gguf.GGUFWriter(part, _ARCH)
-    origin = Origin(
-        commit=commit(), seed=recipe.seed, data=state["digest"], tokens=tokens_learned(state)
-    )
+    origin = origin_of(recipe, state, commit=made_by or commit())
     _describe(writer, recipe, shape, kind=kind, origin=origin)
     _write_vocabulary(writer, folder / "tokenizer.json", shape.vocabulary)
     writer.add_chat_template((_TEMPLATES / "chat.jinja").read_text(encoding="utf-8").strip())
@@ -69,10 +78,14 @@ def export(recipe: Recipe, folder: Path, *, kind: str, temperature: float = 1.0)
     return file
 
 
-def tokens_learned(state: dict[str, Any]) -> int:
-    """Over all corpora that the checkpoint has seen."""
-    earlier = sum(int(tokens) for _, tokens in state.get("history", []))
-    return earlier + int(state["tokens"])
+def origin_of(recipe: Recipe, state: dict[str, Any], *, commit: str) -> Origin:
+    """Of a checkpoint."""
+    corpora = [*state.get("history", []), (state["digest"], state["tokens"])]
+    return Origin(
+        commit=commit,
+        seed=recipe.seed,
+        corpora=tuple((str(digest), int(tokens)) for digest, tokens in corpora),
+    )
 
 
 def _describe(
@@ -97,7 +110,7 @@ def _describe(
     writer.add_float32("general.sampling.temp", 0.0)
     writer.add_int32("general.sampling.top_k", 1)
     writer.add_string("triaged.commit", origin.commit)
-    writer.add_string("triaged.data_sha256", origin.data)
+    writer.add_string("triaged.data_sha256", " ".join(digest for digest, _ in origin.corpora))
     writer.add_uint64("triaged.seed", origin.seed)
     writer.add_uint64("triaged.tokens", origin.tokens)
 

@@ -10,19 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from training.export import Origin
 from training.recipes import Recipe
 
 NANO = Path(__file__).parents[1] / "tiers" / "nano"
 MOST_BYTES = 24_000_000
 
 
-def ship(models: Sequence[tuple[Recipe, Path]], *, scores: Mapping[str, Any], commit: str) -> Path:
-    """Copy each recipe's exported file (beside its checkpoint) and write the manifest; its path."""
+def ship(
+    models: Sequence[tuple[Recipe, Path, Origin]], *, scores: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Copy each recipe's exported file and write the manifest; its path."""
     entries = []
-    for recipe, file in models:
+    for recipe, file, origin in models:
         target = NANO / f"{recipe.name}.gguf"
         shutil.copyfile(file, target)
-        corpus = json.loads((file.parent / "corpus.json").read_text(encoding="utf-8"))
         entries.append(
             {
                 "name": recipe.name,
@@ -34,11 +36,11 @@ def ship(models: Sequence[tuple[Recipe, Path]], *, scores: Mapping[str, Any], co
                 "context": recipe.shape.context,
                 "decisions": True,
                 "made": {
-                    "commit": commit,
+                    "commit": origin.commit,
                     "date": datetime.now(UTC).date().isoformat(),
-                    "seed": recipe.seed,
-                    "data_sha256": corpus["sha256"],
-                    "tokens": sum(kind["tokens"] for kind in corpus["kinds"].values()),
+                    "seed": origin.seed,
+                    "data_sha256": [digest for digest, _ in origin.corpora],
+                    "tokens": [tokens for _, tokens in origin.corpora],
                 },
             }
         )
@@ -46,6 +48,6 @@ def ship(models: Sequence[tuple[Recipe, Path]], *, scores: Mapping[str, Any], co
     if total > MOST_BYTES:
         raise SystemExit(f"the models have {total:,} bytes together, at most {MOST_BYTES:,} may be")
     manifest = NANO / "manifest.json"
-    document = {"models": entries, "scores": scores}
+    document = {"models": entries, "scores": list(scores)}
     manifest.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return manifest
