@@ -126,9 +126,11 @@ class ScriptedReview:
     def __init__(self, answer: Assessment | Exception | Script) -> None:
         self.answer = answer
         self.cases: list[Case] = []
+        self.asked = asyncio.Event()
 
     async def assess(self, case: Case) -> Assessment:
         self.cases.append(case)
+        self.asked.set()
         return await _answered(self.answer, case)  # type: ignore[no-any-return]
 
 

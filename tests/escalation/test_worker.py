@@ -226,8 +226,7 @@ async def test_a_lost_lease_ends_the_thinking(pool: Database) -> None:
     review = ScriptedReview(forever)
     stuck = worker(pool, review=review, limits=limits, owner="stuck")
     task = asyncio.create_task(stuck.work_once())
-    while not review.cases:
-        await asyncio.sleep(0.01)
+    await review.asked.wait()
     await execute(pool, "update incidents set fence = fence + 1, lease_owner = 'other'")
     assert await asyncio.wait_for(task, 5) == 1
     assert (await only(pool)).lease_owner == "other"
@@ -256,8 +255,7 @@ async def test_cancelling_in_the_middle_leaves_no_half_state(pool: Database) -> 
     await opened(pool)
     review = ScriptedReview(forever)
     task = asyncio.create_task(worker(pool, review=review).work_once())
-    while not review.cases:
-        await asyncio.sleep(0.01)
+    await review.asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
