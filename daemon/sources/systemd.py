@@ -16,6 +16,7 @@ from tiers.vocabulary import Provenance, Severity, SourceKind
 _GATHER_SECONDS = 0.1
 """One change is several signals: wait this long and look once."""
 _TICK_SECONDS = 5.0
+_MOST_CHANGED = 5_000
 
 
 class SystemdSource:
@@ -73,7 +74,8 @@ class SystemdSource:
 
     def _on_change(self, unit: str) -> None:
         if self._watch.wants(unit):
-            self._changed.add(unit)
+            if len(self._changed) < _MOST_CHANGED:  # else the next look at all finds it
+                self._changed.add(unit)
             self._wake.set()
 
     async def _follow(self, bus: SystemdBus, gone: asyncio.Task[str], emit: Emit) -> None:

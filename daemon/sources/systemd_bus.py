@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,8 @@ _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _UNIT_PATH = f"{_PATH}/unit/"
+_UNIT_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.@\\-]+)?\.[a-z]+")
+"""systemd.unit(5), without templates, which are no units."""
 _CALL_SECONDS = 20.0
 _ABSENT = (
     "org.freedesktop.DBus.Error.ServiceUnknown",
@@ -166,7 +169,16 @@ class SystemdBus:
             and message.path is not None
             and message.path.startswith(_UNIT_PATH)
         ):
-            self._on_change(name_of(message.path))
+            name = name_of(message.path)
+            # Anybody on the bus may send us a signal: systemd refuses the whole question about
+            # many units when one of them can be none.
+            if is_unit(name):
+                self._on_change(name)
+
+
+def is_unit(name: str) -> bool:
+    """Whether systemd could have a unit of this name."""
+    return _UNIT_NAME.fullmatch(name) is not None
 
 
 def path_of(unit: str) -> str:
@@ -183,9 +195,12 @@ def _hex(character: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """The unit of an object path."""
+    """The unit of an object path; empty for a path that is none of systemd's."""
     first, *rest = path.removeprefix(_UNIT_PATH).split("_")
     raw = first.encode()
-    for part in rest:
-        raw += bytes.fromhex(part[:2]) + part[2:].encode()
+    try:
+        for part in rest:
+            raw += bytes.fromhex(part[:2]) + part[2:].encode()
+    except ValueError:
+        return ""
     return raw.decode(errors="replace")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from daemon.sources.base import SourceAbsentError, SourceError
 from daemon.sources.settings import SystemdSettings
 from daemon.sources.systemd import SystemdSource
-from daemon.sources.systemd_bus import name_of, path_of
+from daemon.sources.systemd_bus import is_unit, name_of, path_of
 from daemon.sources.units import UnitFacts, UnitWatch
 from tests.sources.conftest import missing
 from tests.sources.kept import Keeper
@@ -206,6 +206,17 @@ async def systemd(bus: Bus) -> AsyncIterator[FakeSystemd]:
 def source(bus: Bus, **settings: Any) -> SystemdSource:
     defaults = {"restart_limit": 3, "steady_after": 0.2, "ignore": ("ignored-*.service",)}
     return SystemdSource(settings=SystemdSettings(bus_address=bus.address, **(defaults | settings)))
+
+
+def test_a_signal_that_anybody_sends_names_units_only() -> None:
+    root = "/org/freedesktop/systemd1/unit/"
+    for bad in ("", "_zz", "_4", "_", "a_", "_00_2eservice", "a_20b_2eservice", "plain", "x" * 300):
+        assert not is_unit(name_of(root + bad)), bad
+    for name in ("a@.service", "@a.service", "x" * 260 + ".service", "a/b.service", "a.service\n"):
+        assert not is_unit(name), name
+    for name in ("a.service", "-.mount", "getty@tty1.service", "user@1000.service", "a@b@c.timer"):
+        assert is_unit(name_of(path_of(name))), name
+    assert is_unit("systemd-fsck@dev-disk-by\\x2duuid.service")
 
 
 async def test_failed_at_start_fails_later_and_over_a_restart(
