@@ -64,6 +64,10 @@ from tiers.runtime.states import ServerStatus
 
 log = structlog.get_logger()
 
+_TIERS_SECONDS = 15.0
+"""How long a start waits for the llama-servers. Large models take minutes to load, in which the
+host must not be unwatched."""
+
 
 class StartError(Exception):
     """The daemon cannot start. The sentence says what, why and what to do."""
@@ -175,7 +179,14 @@ async def start_daemon(
         progress.part("intake", f"{known} known patterns, {len(rules)} rules")
 
         progress.part("tiers", "waiting for the llama-servers")
-        await servers
+        await asyncio.wait({servers}, timeout=_TIERS_SECONDS)
+        if servers.done():
+            servers.result()
+        else:
+            progress.part("tiers", "still loading; sources are read and rules go on meanwhile")
+            await stack.enter_async_context(
+                background("start llama-servers", _ended(servers), failure=failure)
+            )
 
         sources, measuring = make_sources(settings, metric_sink=metrics)
         watch = Watch(
@@ -361,6 +372,11 @@ def _url(settings: Settings) -> str:
     host = settings.api.host
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{settings.api.port}"
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Waits, and raises what the task raises; being cancelled leaves the task alone."""
+    await asyncio.shield(task)
 
 
 async def _settled(task: asyncio.Task[Any]) -> None:
