@@ -16,6 +16,7 @@ from training.evaluate import measure
 from training.export import Origin
 from training.finish import finish
 from training.judging.figures import markdown
+from training.judging.tokens import different
 from training.recipes import RECIPES, Recipe
 from training.ship import ship
 from training.train import train
@@ -38,16 +39,21 @@ def main(argv: list[str] | None = None) -> None:
         folder = given.out / recipe.name
         tokens = int(given.tokens or recipe.tokens)
         train(recipe, folder, tokens=tokens, every=120.0, device=given.device)
-        models.append((recipe, *finish(recipe, folder)))
+        file, origin = finish(recipe, folder)
+        if wrong := different(file, folder / "tokenizer.json"):
+            raise SystemExit(
+                f"llama-server cuts {len(wrong)} texts otherwise, such as {wrong[0]!r}"
+            )
+        models.append((recipe, file, origin))
     files = {recipe.name: file for recipe, file, _ in models}
-    figures, wrong = measure(
+    figures, mistakes = measure(
         folder=given.set,
         trigger=files["triaged-nano-trigger"],
         general=files["triaged-nano"],
         parts=frozenset(("lines", "speed", "chat", "cases")),
     )
     print(markdown(figures), flush=True)
-    record = {"figures": [each.as_json() for each in figures], "wrong": wrong}
+    record = {"figures": [each.as_json() for each in figures], "wrong": mistakes}
     (given.out / "evaluation.json").write_text(
         json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
     )

@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="torch is installed for training onl
 gguf = pytest.importorskip("gguf", reason="gguf is installed for training only")
 
 from training.export import export  # noqa: E402
-from training.model import Decoder  # noqa: E402
+from training.mix import batches, prepare  # noqa: E402
+from training.model import Decoder, rotate  # noqa: E402
 from training.muon import orthogonal  # noqa: E402
 from training.recipes import RECIPES, TRIGGER  # noqa: E402
 from training.shape import Shape  # noqa: E402
@@ -44,8 +45,6 @@ def test_half_of_the_first_heads_look_one_token_back_from_the_start() -> None:
     model = Decoder(Shape(vocabulary=512, width=256, layers=1, heads=8, feed_forward=64)).eval()
     attention = model.layers[0].attention
     x = model.layers[0].attention_norm(model.embedding(torch.randint(0, 512, (1, 30))))
-    from training.model import rotate
-
     q, k = (
         rotate(p(x).view(1, 30, 8, 32).transpose(1, 2), model.cos[:30], model.sin[:30])
         for p in (attention.q, attention.k)
@@ -75,9 +74,6 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     train(RECIPE, whole, tokens=20_000, every=1e9, device="cpu")
-    _, corpus = (None, None)
-    from training.mix import batches, prepare
-
     _, corpus = prepare(RECIPE, halves, tokens=20_000)
     plan = batches(corpus, batch_tokens=RECIPE.batch_tokens, seed=RECIPE.seed)
     first = Trainer(RECIPE, corpus, device="cpu")
