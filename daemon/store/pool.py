@@ -239,6 +239,9 @@ def translate(error: Exception) -> StoreError:
                 f"PostgreSQL was too slow ({said}); look at its load, or raise"
                 " store.statement_seconds"
             )
+        case psycopg.errors.ProgramLimitExceeded() | psycopg.errors.StatementTooComplex():
+            # Called operational, but it is the data: waiting mends nothing.
+            return StoreRejectedError(f"PostgreSQL refused the data ({said})")
         case (
             psycopg.OperationalError()
             | psycopg.InterfaceError()

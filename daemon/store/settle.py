@@ -12,6 +12,9 @@ from daemon.store.values import clean
 Key = tuple[str, str]
 """Source and key."""
 
+_INDEXED_BYTES = 2_400
+"""What surely fits into one entry of a B-tree (a third of a page, 2,704 bytes, in all)."""
+
 
 def keys_of(batches: Iterable[Prepared]) -> list[Key]:
     """Every key in the batches, each once, in the order in which all writers lock them."""
@@ -116,11 +119,14 @@ def _join(earlier: PatternDelta, later: PatternDelta) -> PatternDelta:
 
 
 def merge_aliases(batches: Iterable[Prepared]) -> list[Alias]:
-    """Each alias once, the latest, in the order in which all writers lock them."""
+    """Each alias once, the latest, in the order in which all writers lock them. One that no index
+    has room for is left out: it is found again by comparing."""
     merged: dict[tuple[str, str, str], Alias] = {}
     for batch in batches:
         for alias in batch.aliases:
-            merged[alias.source_kind.value, clean(alias.unit), clean(alias.masked)] = alias
+            unit, masked = clean(alias.unit), clean(alias.masked)
+            if len(unit.encode()) + len(masked.encode()) <= _INDEXED_BYTES:
+                merged[alias.source_kind.value, unit, masked] = alias
     return [merged[key] for key in sorted(merged)]
 
 
