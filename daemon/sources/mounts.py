@@ -14,6 +14,8 @@ from pathlib import Path
 from daemon.sources.threads import OneThread
 
 _MOST_MOUNTS = 128
+_LONGEST_TARGET = 1_000
+"""Bytes of a mount point. It becomes part of keys, which have to fit into an index."""
 _MEMORY_MOUNTS = frozenset(("/tmp", "/run", "/dev/shm"))  # noqa: S108 -- read, not written
 _NO_SPACE_OF_THEIR_OWN = frozenset(
     """
@@ -59,6 +61,8 @@ def parse_mounts(mountinfo: str, exclude: Iterable[str]) -> list[Mount]:
         device, root, target, options = head[2], head[3], _plain(head[4]), head[5].split(",")
         fstype, source = tail[0], _plain(tail[1])
         if "ro" in options or fstype in _IMAGES or _is_pseudo(fstype, target):
+            continue
+        if len(target.encode()) > _LONGEST_TARGET:
             continue
         if any(fnmatch.fnmatchcase(target, pattern) for pattern in patterns):
             continue
@@ -115,7 +119,9 @@ class MountProbe:
 
     async def measure(self) -> dict[str, Space | None]:
         """By mount point; None for one that did not answer in time."""
-        text = await self._reader.call(self._mountinfo.read_text)
+        # Any user may mount something of his own under any name: what is no text is not measured.
+        read = functools.partial(self._mountinfo.read_text, "utf-8", "replace")
+        text = await self._reader.call(read)
         mounts = parse_mounts(text, self._exclude)
         targets = {mount.target for mount in mounts}
         for gone in set(self._threads) - targets:

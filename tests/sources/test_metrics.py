@@ -245,6 +245,21 @@ def test_mounts_worth_measuring() -> None:
     assert [m.target for m in mounts] == ["/", "/home", "/media/my disk", "/net/share", "/run"]
 
 
+async def test_mounts_of_strange_names_hide_no_others(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    line = "{} 1 0:{} / {} rw - ext4 /dev/sda{} rw\n"
+    table.write_bytes(
+        line.format(20, 50, "/", 1).encode()
+        + line.format(21, 51, "/home/eve/", 2).encode().replace(b"eve/", b"eve/\xff\xfe")
+        + line.format(22, 52, "/home/eve/" + "x" * 3_000, 3).encode()
+    )
+    probe = MountProbe(exclude=(), timeout=2, mountinfo=table)
+    try:
+        assert set(await probe.measure()) == {"/"}
+    finally:
+        probe.close()
+
+
 async def test_a_hung_mount_hangs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     asked: list[str] = []
