@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from daemon.events import Batch, Event, Loss
 from daemon.intake.headers import LineFormat
@@ -26,6 +26,12 @@ _EVENTS = 1_000
 """Events in a batch: intake folds that many in one go, so groups and batches match."""
 
 EMPTY = "empty"
+
+
+class _Readable(Protocol):
+    """What was opened: a file, or what is packed in it."""
+
+    def read1(self, size: int, /) -> bytes: ...
 
 
 class FileUnusableError(Exception):
@@ -63,7 +69,7 @@ def read_pieces(
             if head[:2] == b"\x1f\x8b":
                 with gzip.open(raw, "rb") as unpacked:
                     _refuse_binary(path, _start(unpacked))
-                    yield from _pieces(unpacked, raw, path, file, clock)  # type: ignore[arg-type]
+                    yield from _pieces(unpacked, raw, path, file, clock)
                 return
             _refuse_binary(path, head)
             yield from _pieces(raw, raw, path, file, clock)
@@ -89,7 +95,11 @@ def _refuse_binary(path: Path, head: bytes) -> None:
 
 
 def _pieces(
-    stream: BinaryIO, raw: BinaryIO, path: Path, file: int, clock: Callable[[], float]
+    stream: _Readable,
+    raw: BinaryIO,
+    path: Path,
+    file: int,
+    clock: Callable[[], float],
 ) -> Iterator[Piece]:
     source = f"scan:{file}"
     form = LineFormat(clock=clock)
@@ -107,7 +117,7 @@ def _pieces(
     broken: Exception | None = None
     while broken is None:
         try:
-            data = stream.read(_CHUNK)
+            data = stream.read1(_CHUNK)
         except (OSError, EOFError, zlib.error) as error:
             broken = error  # what was read until here counts
             break

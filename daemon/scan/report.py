@@ -70,6 +70,7 @@ def incident_json(detail: IncidentDetail) -> dict[str, Any]:
         "unit": incident.unit,
         "count": incident.event_count,
         "patterns": len(detail.verdicts),
+        "probability": max((verdict.probability for verdict in detail.verdicts), default=None),
         "leading": [
             {"kind": kind, "value": value, "count": count} for kind, value, count in detail.leading
         ],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.ports import Accepted, BusyError, EventFilter, EventView, NewEvent
 from daemon.events import Batch, Event
-from daemon.sources.base import Emit
+from daemon.sources.base import Emit, Receipt
 from daemon.store import events as stored
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
@@ -50,7 +50,7 @@ class EventsView:
         try:
             async with asyncio.timeout(_COMMIT_SECONDS):
                 receipt = await self._emit(batch)
-                await receipt.committed()
+                await _stored(receipt)
         except TimeoutError:
             raise BusyError(
                 "The events could not be stored in time; they may be stored yet. Post them again "
@@ -105,8 +105,27 @@ class EventsView:
             kind=SourceKind.HTTP,
             source=SOURCE,
             provenance=Provenance.TEXT,
-            occurred_at=self._clock() if at is None else at.timestamp(),
+            occurred_at=self._clock() if at is None else _unix(at),
             priority=None if posted.severity is None else _PRIORITY[posted.severity],
             key=posted.key,
             attributes=attributes or None,
         )
+
+
+async def _stored(receipt: Receipt) -> None:
+    """Raises `BusyError` when intake stops first, which is no cancellation of whoever posts."""
+    try:
+        await receipt.committed()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise BusyError("triaged is stopping; post the events again.", retry_after=5.0) from None
+
+
+def _unix(at: datetime) -> float:
+    """A time without a zone is UTC; one that is out of range becomes "now" in intake."""
+    try:
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import structlog
 
 from api.ports import (
     AssessmentView,
@@ -23,12 +26,14 @@ from daemon.escalation.casebook import leading_values
 from daemon.escalation.states import Happening, IllegalTransitionError, State
 from daemon.escalation.watch import memory_entry
 from daemon.ledger import Entry
+from daemon.memory.index import IndexUnusableError
 from daemon.memory.recall import Memory
 from daemon.store import (
     assessments,
     incident_queries,
     ledger,
     mutes,
+    patterns,
     transitions,
     verdicts,
 )
@@ -40,6 +45,8 @@ from daemon.store.transitions import Transition
 from daemon.store.verdicts import VerdictRow
 from daemon.store.work import Work, run
 from tiers.vocabulary import Category, Severity, TierName
+
+log = structlog.get_logger()
 
 _TRIES = 5
 
@@ -115,8 +122,9 @@ class IncidentsView:
         )
 
     async def close(self, incident_id: int, *, by: str, reason: str) -> IncidentView:
-        closed = await self._operator_close(incident_id, by=by, reason=reason, extra=None)
-        await self._remember(closed)
+        with _busy():
+            closed = await self._operator_close(incident_id, by=by, reason=reason, extra=None)
+            await self._remember(closed)
         return view_of(closed, None)
 
     async def mute(
@@ -128,29 +136,44 @@ class IncidentsView:
         hours: float | None,
         max_per_hour: int | None,
     ) -> IncidentView:
-        async with self._database.connection() as connection:
-            shown = await incident_queries.patterns_of(connection, incident_id)
         until = None if hours is None else datetime.now(tz=UTC) + timedelta(hours=hours)
+        with _busy():
+            async with self._database.connection() as connection:
+                shown = await incident_queries.patterns_of(connection, incident_id)
+            fingerprints = [entry.fingerprint for entry in shown]
 
-        async def add(work: Work) -> None:
-            for entry in shown:
-                await mutes.add(
-                    work,
-                    reason=reason,
-                    created_by=by,
-                    fingerprint=entry.fingerprint,
-                    expires_at=until,
-                    max_per_hour=max_per_hour,
-                )
+            async def add(work: Work) -> None:
+                for fingerprint in fingerprints:
+                    await mutes.add(
+                        work,
+                        reason=reason,
+                        created_by=by,
+                        fingerprint=fingerprint,
+                        expires_at=until,
+                        max_per_hour=max_per_hour,
+                    )
 
-        muted = await self._operator_close(incident_id, by=by, reason=f"muted: {reason}", extra=add)
+            async def quieten(work: Work) -> None:
+                # What waits to be counted would only open the incident again.
+                await patterns.take_unattached(work, fingerprints=fingerprints)
+
+            muted = await self._operator_close(
+                incident_id, by=by, reason=f"muted: {reason}", extra=add, first=quieten
+            )
         self._on_mutes()
         return view_of(muted, None)
 
     async def _operator_close(
-        self, incident_id: int, *, by: str, reason: str, extra: transitions.FollowUp | None
+        self,
+        incident_id: int,
+        *,
+        by: str,
+        reason: str,
+        extra: transitions.FollowUp | None,
+        first: transitions.FollowUp | None = None,
     ) -> Incident:
-        """Closes by compare-and-set, again when somebody else moved the incident meanwhile."""
+        """Closes by compare-and-set, again when somebody else moved the incident meanwhile. `first`
+        locks patterns, which everybody does before incidents."""
         for _ in range(_TRIES):
             async with self._database.connection() as connection:
                 incident = await incident_queries.get(connection, incident_id)
@@ -171,6 +194,8 @@ class IncidentsView:
             )
 
             async def commit(work: Work, transition: Transition = transition) -> bool:
+                if first is not None:
+                    await first(work)
                 moved = await transitions.apply(work, [transition])
                 if moved and extra is not None:
                     await extra(work)
@@ -187,14 +212,27 @@ class IncidentsView:
         async with self._database.connection() as connection:
             shown = await incident_queries.patterns_of(connection, incident.id)
             said = (await assessments.latest(connection, [incident.id])).get(incident.id)
-        await self._memory.remember(
-            memory_entry(
-                incident,
-                shown,
-                cause=said.cause if said is not None else "unknown",
-                outcome=incident.close_reason or "closed",
+        try:
+            await self._memory.remember(
+                memory_entry(
+                    incident,
+                    shown,
+                    cause=said.cause if said is not None else "unknown",
+                    outcome=incident.close_reason or "closed",
+                )
             )
-        )
+        except IndexUnusableError as error:
+            # Closed it is; `triaged memory rebuild` brings back what is missing.
+            log.warning("incident not remembered", incident=incident.id, why=str(error))
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    """A store that is away is something to try again, not a defect."""
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise BusyError(str(error), retry_after=error.retry_after) from error
 
 
 def view_of(incident: Incident, said: AssessmentRow | None) -> IncidentView:
