@@ -30,6 +30,9 @@ from tiers.build import Tiers
 from tiers.contracts import Recall
 from tiers.ladder import LadderRules
 
+_BUNDLED_SURE = 0.95
+_LARGE_SURE = 0.7
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
@@ -100,6 +103,7 @@ def build_engine(
         live=live,
         owner=owner,
         parallel=settings.tiers.trigger.parallel,
+        sure_from=_sure_from(settings),
     )
 
     def committed(groups: Sequence[Folded]) -> None:
@@ -149,3 +153,11 @@ def build_engine(
         refresh=Refresh(database=database, fold=fold, changed=mutes_changed),
         live=live,
     )
+
+
+def _sure_from(settings: Settings) -> float:
+    """The bundled model is wrong more often than a large one: it has to be surer."""
+    named = settings.escalation.sure_from
+    if named is not None:
+        return named
+    return _BUNDLED_SURE if settings.tiers.trigger.bundled else _LARGE_SURE

@@ -99,6 +99,13 @@ class EscalationSettings(_Section):
     max_new_per_minute: int = Field(
         30, ge=1, description="incidents opened in a minute; more go to one storm incident"
     )
+    sure_from: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="probability from which a pattern that no rule speaks about gets an incident "
+        "of its own; less sure ones share one. Default: 0.95 for the bundled model, else 0.7",
+    )
     burst_review: int = Field(
         10, ge=1, description="incidents opened in ten minutes that start a holistic review"
     )

@@ -11,7 +11,7 @@ from daemon.escalation.conditions import Condition, PatternFacts, condition_for
 from daemon.escalation.kinship import Kin, cause_of
 from daemon.escalation.states import Happening, State
 from daemon.escalation.titles import title_of
-from daemon.intake.correlate import judged_key
+from daemon.intake.correlate import UNSURE_KEY, judged_key
 from daemon.store import incident_queries, incidents, patterns, transitions
 from daemon.store.incidents import How, NewEvidence, NewIncident, Opened, PatternCount
 from daemon.store.patterns import PatternRow
@@ -66,12 +66,8 @@ class Attacher:
             NewIncident(
                 severity=severity,
                 category=category,
-                title=(
-                    "Storm: more incidents a minute than are opened one by one"
-                    if storm
-                    else title_of(unit=row.unit, text=row.sample, rule=row.rule)
-                ),
-                unit=row.unit,
+                title=_title(row, key=STORM_KEY if storm else key),
+                unit="" if storm or key == UNSURE_KEY else row.unit,
                 correlation=STORM_KEY if storm else key,
                 at=row.last_seen,
                 condition=condition.to_json(),
@@ -176,6 +172,14 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> Non
             )
         ],
     )
+
+
+def _title(row: PatternRow, *, key: str) -> str:
+    if key == STORM_KEY:
+        return "Storm: more incidents a minute than are opened one by one"
+    if key == UNSURE_KEY:
+        return "Patterns that may need attention; the trigger tier is not sure about any of them"
+    return title_of(unit=row.unit, text=row.sample, rule=row.rule)
 
 
 def _facts(row: PatternRow) -> PatternFacts:

@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from daemon.escalation.attach import Attached, Attacher
-from daemon.intake.correlate import judged_key
+from daemon.intake.correlate import UNSURE_KEY, judged_key
 from daemon.intake.rules import RuleBook
 from daemon.intake.state import BURST_SECONDS, KnownVerdict
 from daemon.live import LiveHub
@@ -36,6 +36,7 @@ _REFUSED_PAUSE_SECONDS = 3600.0
 _POLL_SECONDS = 2.0
 """For what nobody here announces: other daemons' patterns, leases and pauses that end."""
 _BY_RULE = "rule"
+_VOUCHED = frozenset((Provenance.MEASURED.value, Provenance.SYSTEMD.value))
 _URGENCY = {
     Severity.INFO: Urgency.NONE,
     Severity.NOTICE: Urgency.DAYS,
@@ -73,6 +74,7 @@ class Judge:
         live: LiveHub,
         owner: str,
         parallel: int,
+        sure_from: float = 0.0,
     ) -> None:
         """`on_incident` is told that an incident was opened, reopened or joined."""
         self._database = database
@@ -84,6 +86,7 @@ class Judge:
         self._live = live
         self._owner = owner
         self._parallel = parallel
+        self._sure_from = sure_from
         self._wake = asyncio.Event()
         self._down = False
         self._unattachable: set[str] = set()
@@ -211,6 +214,16 @@ class Judge:
         if await self._settle(row, verdict, reason="rule", again_after=pause):
             self.counts.by_rule += 1
 
+    def _key(self, row: PatternRow, verdict: Verdict) -> str:
+        """What the pattern's incident is known by. What a rule or a measurement says has its own;
+        else the model must be sure to open one for the pattern alone."""
+        vouched = row.provenance in _VOUCHED or Severity(row.floor).rank >= Severity.WARNING.rank
+        if vouched and row.correlation is not None and row.correlation != UNSURE_KEY:
+            return row.correlation
+        if not vouched and verdict.probability < self._sure_from:
+            return UNSURE_KEY
+        return judged_key(unit=row.unit, category=verdict.category)
+
     async def _release(self, row: PatternRow, *, pause: float) -> None:
         async with self._database.connection() as connection:
             await patterns.release(
@@ -224,7 +237,7 @@ class Judge:
 
         False when the claim had run out: then another daemon judges, and nothing is written.
         """
-        key = row.correlation or judged_key(unit=row.unit, category=verdict.category)
+        key = self._key(row, verdict)
         in_force = verdict
         attached: Attached | None = None
 

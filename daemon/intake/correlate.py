@@ -11,6 +11,10 @@ from collections.abc import Mapping
 
 from tiers.vocabulary import Category, Provenance
 
+UNSURE_KEY = "unsure"
+"""Of everything that a model would escalate without being sure: one incident, not one each."""
+
+_SPEAK_FOR_ALL = frozenset(("kernel", "systemd", "init", "dockerd", "containerd", "kubelet"))
 _UNIT_IN_TEXT = re.compile(r"\b([A-Za-z0-9:_@\\.-]{1,200})\.(?:service|mount|socket|timer|scope)\b")
 
 
@@ -41,5 +45,9 @@ def known_key(
 
 
 def judged_key(*, unit: str, category: Category) -> str:
-    """The key of a pattern that only a verdict speaks about."""
-    return f"{unit or 'unknown'}:{category.value}"
+    """The key of a pattern that only a verdict speaks about: the program, whose patterns are mostly
+    about one trouble. The kernel speaks about everything, so there the category tells apart; and
+    what is about logins joins what the rules find of it."""
+    if not unit or unit in _SPEAK_FOR_ALL or category is Category.AUTH:
+        return f"{unit or 'unknown'}:{category.value}"
+    return unit
