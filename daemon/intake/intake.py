@@ -60,6 +60,15 @@ class _Group:
     """With the source of each."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _FoldedBatch:
+    """A batch that waits for the next group, in the pieces in which it was folded."""
+
+    batch: Batch
+    receipt: _Receipt
+    folded: tuple[Folded, ...]
+
+
 OnCommitted = Callable[[Sequence[Folded]], None]
 """Told after each commit, in order. Must not block."""
 
@@ -83,6 +92,7 @@ class Intake:
         self._queue: asyncio.Queue[tuple[Batch, _Receipt]] = asyncio.Queue(queue_batches)
         self._generations: dict[str, int] = {}
         self._pending: set[_Receipt] = set()
+        self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopped = False
@@ -104,6 +114,7 @@ class Intake:
             return receipt
         if not self._stopped:
             await self._queue.put((batch, receipt))
+        self._arrived.set()
         if self._stopped:
             receipt.abandon()
             return receipt
@@ -112,51 +123,62 @@ class Intake:
         return receipt
 
     async def drained(self) -> None:
-        """Returns when everything that was taken over is committed."""
+        """Returns when everything that was taken over is committed, or never will be."""
         await self._idle.wait()
 
     async def run(self) -> None:
         """Commits until cancelled. What was not committed then is not acknowledged: its sources
         deliver it again."""
         committing: asyncio.Task[None] | None = None
+        waiting: list[_FoldedBatch] = []
+        size = 0
         try:
             while True:
-                taken = await self._take()
-                group = await self._fold_group(taken)
-                if committing is not None:
-                    await committing
-                committing = asyncio.create_task(self._commit(group), name="intake commit")
-                if self._queue.empty():
+                await self._until_due(committing, full=size >= self._group_events)
+                if committing is not None and committing.done():
                     await committing
                     committing = None
+                # What comes while a group is committed makes the next group: the busier, the
+                # larger.
+                if size < self._group_events and not self._queue.empty():
+                    waiting.append(await self._fold_next())
+                    size += len(waiting[-1].batch.events)
+                if waiting and committing is None:
+                    group = _group_of(waiting)
+                    committing = asyncio.create_task(self._commit(group), name="intake commit")
+                    waiting, size = [], 0
         finally:
             self._stopped = True
             for receipt in self._pending:
                 receipt.abandon()
+            self._idle.set()
             if committing is not None:
                 committing.cancel()
                 await asyncio.wait({committing})
 
-    async def _take(self) -> list[tuple[Batch, _Receipt]]:
-        """At least one batch, and as many more as wait and fit into one transaction."""
-        taken = [await self._queue.get()]
-        size = len(taken[0][0].events)
-        while size < self._group_events and not self._queue.empty():
-            taken.append(self._queue.get_nowait())
-            size += len(taken[-1][0].events)
-        return taken
+    async def _until_due(self, committing: asyncio.Task[None] | None, *, full: bool) -> None:
+        """Returns when the commit under way is done, or unless `full` when a batch waits."""
+        if not full and not self._queue.empty():
+            return
+        self._arrived.clear()
+        if committing is None:
+            await self._arrived.wait()
+            return
+        arrival = asyncio.create_task(self._arrived.wait(), name="intake arrival")
+        try:
+            due = {committing} if full else {committing, arrival}
+            await asyncio.wait(due, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrival.cancel()
 
-    async def _fold_group(self, taken: Sequence[tuple[Batch, _Receipt]]) -> _Group:
+    async def _fold_next(self) -> _FoldedBatch:
+        """Folds the batch that has waited longest. There must be one."""
+        batch, receipt = self._queue.get_nowait()
         folded = []
-        for batch, _ in taken:
-            for piece in _slices(batch):
-                folded.append(self._fold_one(piece))
-                await asyncio.sleep(0)
-        return _Group(
-            group=Group.of([entry.prepared for entry in folded]),
-            folded=tuple(folded),
-            receipts=tuple((batch.source, receipt) for batch, receipt in taken),
-        )
+        for piece in _slices(batch):
+            folded.append(self._fold_one(piece))
+            await asyncio.sleep(0)
+        return _FoldedBatch(batch=batch, receipt=receipt, folded=tuple(folded))
 
     def _fold_one(self, piece: Batch) -> Folded:
         """A defect that one batch brings out must not stop everything, and come again with the
@@ -187,6 +209,15 @@ class Intake:
             self._pending.discard(receipt)
         if not self._pending:
             self._idle.set()
+
+
+def _group_of(batches: Sequence[_FoldedBatch]) -> _Group:
+    folded = tuple(piece for each in batches for piece in each.folded)
+    return _Group(
+        group=Group.of([piece.prepared for piece in folded]),
+        folded=folded,
+        receipts=tuple((each.batch.source, each.receipt) for each in batches),
+    )
 
 
 def _slices(batch: Batch) -> Sequence[Batch]:

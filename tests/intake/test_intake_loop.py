@@ -133,3 +133,4 @@ async def test_a_commit_that_fails_ends_the_loop_although_nothing_comes() -> Non
         await asyncio.wait_for(running, timeout=5)
     with pytest.raises(asyncio.CancelledError):
         await receipt.committed()
+    await asyncio.wait_for(intake.drained(), timeout=1)
