@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from training.shape import Shape
 
+_FAST = 0.1
+
 
 class Norm(nn.Module):
     def __init__(self, width: int, epsilon: float) -> None:
@@ -126,11 +128,13 @@ def previous_token_heads(attention: Attention, shape: Shape) -> None:
     angles = shape.rope_base ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
     strength = 1.5
     key = torch.zeros(width)
-    key[0::2] = 1.0
     query = torch.zeros(width)
-    # score(distance) = sum cos((distance - 1) * angle): highest one back.
-    query[0::2] = torch.cos(-angles).float()
-    query[1::2] = torch.sin(-angles).float()
+    # score(distance) = sum cos((distance - 1) * angle): highest one back. Slow angles would only
+    # add what is the same for all distances, and with it the noise of each token's norm.
+    for pair in range(int((angles > _FAST).sum())):
+        key[2 * pair] = 1.0
+        query[2 * pair] = torch.cos(-angles[pair]).float()
+        query[2 * pair + 1] = torch.sin(-angles[pair]).float()
     for head in range(shape.heads // 2):
         rows = slice(head * width, (head + 1) * width)
         attention.q.weight[rows] = 0.0

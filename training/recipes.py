@@ -41,7 +41,7 @@ TRIGGER = Recipe(
     shape=Shape(vocabulary=4096, width=160, layers=4, heads=5, feed_forward=448, context=1024),
     spaces_apart=False,
     shares={"decision": 0.86, "trigger_json": 0.14},
-    tokens=5_500_000,
+    tokens=8_500_000,
     batch_tokens=6_000,
     torn=0.35,
     battered=0.25,
@@ -55,8 +55,8 @@ GENERAL = Recipe(
     tiers=("review", "meta"),
     shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
     spaces_apart=True,
-    shares={"chat": 0.60, "assessment": 0.24, "plan": 0.04, "decision": 0.09, "trigger_json": 0.03},
-    tokens=7_500_000,
+    shares={"chat": 0.50, "assessment": 0.29, "plan": 0.03, "decision": 0.14, "trigger_json": 0.04},
+    tokens=8_500_000,
     batch_tokens=8_000,
 )
 

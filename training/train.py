@@ -109,6 +109,7 @@ class Trainer:
             "shape": dataclasses.asdict(self.recipe.shape),
             "digest": self.corpus.digest,
             "history": self.history,
+            "chance": torch.get_rng_state(),
         }
         torch.save(state, part)
         part.replace(file)
@@ -124,6 +125,7 @@ class Trainer:
         self._take(state)
         self.history = [tuple(each) for each in state.get("history", [])]
         self.step, self.tokens = state["step"], state["tokens"]
+        torch.set_rng_state(state["chance"].cpu())
 
     def follow(self, file: Path) -> None:
         """Start with what `file` learned from another corpus with the same tokenizer."""
