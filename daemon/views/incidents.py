@@ -31,6 +31,7 @@ from daemon.memory.recall import Memory
 from daemon.store import (
     assessments,
     incident_queries,
+    incidents,
     ledger,
     mutes,
     patterns,
@@ -48,7 +49,8 @@ from tiers.vocabulary import Category, Severity, TierName
 
 log = structlog.get_logger()
 
-_TRIES = 5
+_PATIENCE = 10.0
+"""Seconds that an operator waits for the store."""
 
 
 class IncidentsView:
@@ -172,11 +174,13 @@ class IncidentsView:
         extra: transitions.FollowUp | None,
         first: transitions.FollowUp | None = None,
     ) -> Incident:
-        """Closes by compare-and-set, again when somebody else moved the incident meanwhile. `first`
-        locks patterns, which everybody does before incidents."""
-        for _ in range(_TRIES):
-            async with self._database.connection() as connection:
-                incident = await incident_queries.get(connection, incident_id)
+        """Closes whatever the incident's state is; a worker that has it finds its fence moved.
+        `first` locks patterns, which everybody does before incidents."""
+
+        async def commit(work: Work) -> None:
+            if first is not None:
+                await first(work)
+            incident = await incidents.lock(work, incident_id)
             if incident is None:
                 raise NotFoundError(f"There is no incident {incident_id}.")
             try:
@@ -192,19 +196,16 @@ class IncidentsView:
                 actor=by,
                 reason=reason,
             )
+            await transitions.apply(work, [transition])
+            if extra is not None:
+                await extra(work)
 
-            async def commit(work: Work, transition: Transition = transition) -> bool:
-                if first is not None:
-                    await first(work)
-                moved = await transitions.apply(work, [transition])
-                if moved and extra is not None:
-                    await extra(work)
-                return bool(moved)
-
-            if await run(self._database, commit):
-                async with self._database.connection() as connection:
-                    return await incident_queries.get(connection, incident_id) or incident
-        raise ConflictError(f"Incident {incident_id} is being worked on; try again in a moment.")
+        await run(self._database, commit, seconds=_PATIENCE)
+        async with self._database.connection() as connection:
+            closed = await incident_queries.get(connection, incident_id)
+        if closed is None:
+            raise NotFoundError(f"There is no incident {incident_id}.")
+        return closed
 
     async def _remember(self, incident: Incident) -> None:
         if self._memory is None:
