@@ -58,7 +58,10 @@ class Attacher:
         count = taken.get(row.fingerprint, 0)
         if not count:
             return None
-        key = row.correlation or judged_key(unit=row.unit, category=category)
+        own = judged_key(unit=row.unit, category=category)
+        key = row.correlation or own
+        if key == UNSURE_KEY and await incident_queries.is_live(work.connection, own):
+            key = own  # not sure alone, but its program is in trouble: it belongs there
         storm = self._storming() and not await incident_queries.is_live(work.connection, key)
         condition = Condition() if storm else condition_for([_facts(row)])
         opened = await incidents.open_or_join(

@@ -181,6 +181,7 @@ def bench(
     max_new: int = 1000,
     parallel: int = 4,
     clock: Callable[[], float] = time.time,
+    sure_from: float = 0.0,
 ) -> Bench:
     book = rules or built_in_rules()
     fold = Fold(table=PatternTable(), rules=book, limits=Limits(), clock=clock)
@@ -194,6 +195,7 @@ def bench(
         live=LiveHub(),
         owner=owner,
         parallel=parallel,
+        sure_from=sure_from,
     )
     return Bench(database=database, fold=fold, judge=judge, trigger=trigger)
 
