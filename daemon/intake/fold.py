@@ -15,6 +15,7 @@ from daemon.intake.admit import Decision, Limits, Why, admit, speaking
 from daemon.intake.correlate import known_key
 from daemon.intake.deltas import Arrived, alias_of, delta_of, stored_event
 from daemon.intake.mutes import Mute, MuteAnswer, consult
+from daemon.intake.pattern import OVERFLOW
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook
 from daemon.intake.state import KnownVerdict, PatternState
@@ -150,7 +151,7 @@ class Fold:
             if entry is None:
                 entry = self._enter(event, pattern, at)
                 arrived[fingerprint] = entry
-            if fingerprint in reworded:
+            if fingerprint in reworded or pattern.text == OVERFLOW:
                 # The pattern took in another wording: a rule may speak about this one.
                 self._match(entry.state, event.text)
             self._count(entry, event, at)
