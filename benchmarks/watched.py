@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -33,6 +33,7 @@ enabled = false
 """
 """Sources off: what is measured is only what the benchmark gives to watch."""
 
+_MODEL = re.compile(r"([\w.-]+)\.gguf")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 
@@ -121,11 +122,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def kind_of(process: psutil.Process) -> str:
-    """What a child is for: postgres, or llama-server with its port."""
+    """What a child is for: PostgreSQL, or a llama-server with its model."""
     words = process.cmdline()
-    for before, word in itertools.pairwise(words):
-        if before == "--port":
-            return f"llama-server :{word}"
+    for word in words:
+        name = _MODEL.search(word)
+        if name is not None:
+            return f"llama-server {name[1]} (pid {process.pid})"
     return "PostgreSQL" if "postgres" in " ".join(words) else process.name()
 
 
