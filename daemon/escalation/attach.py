@@ -62,6 +62,8 @@ class Attacher:
         key = row.correlation or own
         if key == UNSURE_KEY and await incident_queries.is_live(work.connection, own):
             key = own  # not sure alone, but its program is in trouble: it belongs there
+        if key == UNSURE_KEY:
+            severity = Severity.WARNING  # nobody vouches for more, and meta has better to do
         storm = self._storming() and not await incident_queries.is_live(work.connection, key)
         condition = Condition() if storm else condition_for([_facts(row)])
         opened = await incidents.open_or_join(

@@ -6,18 +6,21 @@ from escalation_kit import ScriptedTrigger, bench, event, incidents
 
 from daemon.intake.correlate import UNSURE_KEY
 from daemon.store.pool import Database
-from tiers.vocabulary import Provenance
+from tiers.vocabulary import Provenance, Severity
 
 OOM = "Out of memory: Killed process 4242 (postgres) total-vm:8123456kB"
 
 
 async def test_unsure_patterns_share_one_incident_and_keep_their_counts(pool: Database) -> None:
-    one = bench(pool, ScriptedTrigger(), sure_from=0.95)
+    trigger = ScriptedTrigger()
+    trigger.severity = Severity.CRITICAL
+    one = bench(pool, trigger, sure_from=0.95)
     await one.take([event(f"bad thing of {unit}", unit=unit) for unit in ("a", "b", "c")] * 2)
     await one.settle()
     (incident,) = await incidents(pool)
     assert incident.correlation == UNSURE_KEY
     assert incident.event_count == 6
+    assert incident.severity is Severity.WARNING
     await one.take([event("bad thing of a", unit="a")])
     await one.settle()
     (incident,) = await incidents(pool)
