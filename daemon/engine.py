@@ -30,7 +30,7 @@ from tiers.build import Tiers
 from tiers.contracts import Recall
 from tiers.ladder import LadderRules
 
-_BUNDLED_SURE = 0.95
+_BUNDLED_SURE = 0.97
 _LARGE_SURE = 0.7
 
 

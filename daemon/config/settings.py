@@ -104,7 +104,7 @@ class EscalationSettings(_Section):
         ge=0,
         le=1,
         description="probability from which a pattern that no rule speaks about gets an incident "
-        "of its own; less sure ones share one. Default: 0.95 for the bundled model, else 0.7",
+        "of its own; less sure ones share one. Default: 0.97 for the bundled model, else 0.7",
     )
     burst_review: int = Field(
         10, ge=1, description="incidents opened in ten minutes that start a holistic review"
