@@ -17,7 +17,11 @@ from daemon.intake.mask import (
     keep_digits,
     mask,
     mask_values,
+    mask_words,
+    show,
 )
+from daemon.intake.phrases import mask_phrases
+from daemon.intake.tokens import Words
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,14 @@ def test_masking_depends_on_no_run_of_digits(line: str) -> None:
     kept = keep_digits(line)
     if not digits_matter(collapse(line)):
         assert kept == line
-    assert _form(mask(kept)) == _form(mask(collapse(kept)))
+    assert _form(_masked(kept)) == _form(_masked(collapse(kept)))
+
+
+def _masked(kept: str) -> str:
+    """As the table masks a line whose digits that matter were taken care of: `mask` would take the
+    zeros of a collapsed text for such digits again."""
+    words = Words()
+    return show(mask_phrases(" ".join(mask_words(kept[:LONGEST_TEXT], words)), words))
 
 
 def _form(masked: str) -> str:
