@@ -84,17 +84,19 @@ def calibrate(
         return float(F.binary_cross_entropy(yes, truth))
 
     temperature = _lowest(cost, _LEAST, _MOST)
-    weights = logits.softmax(-1)
+    weights = (logits / temperature).softmax(-1)
     found = [
         decisions.judgement(dict(zip(decisions.OPTIONS, row.tolist(), strict=True)))
         for row in weights
     ]
     n = len(samples)
     pairs = list(zip(found, samples, strict=True))
+    yes = [f.severity.rank >= Severity.WARNING.rank for f in found]
     return Calibration(
         temperature=temperature,
         lines=n,
-        escalate=sum((f.probability >= 0.5) == s.escalate for f, s in pairs) / n,
+        escalate=sum((f.severity.rank >= Severity.WARNING.rank) == s.escalate for f, s in pairs)
+        / n,
         severity=sum(f.severity == s.severity for f, s in pairs) / n,
         category=sum(f.category == s.category for f, s in pairs) / n,
     )

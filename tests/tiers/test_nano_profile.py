@@ -103,7 +103,7 @@ def test_any_weights_give_a_consistent_judgement(weights: list[float]) -> None:
         return
     judged = decisions.judgement(pairs)
     assert 0.0 <= judged.probability <= 1.0
-    assert (judged.severity.rank >= 2) == (judged.probability >= 0.5)
+    assert (judged.severity.rank >= 2) == (judged.probability >= decisions.ESCALATE_FROM)
 
 
 @pytest.mark.parametrize(

@@ -99,5 +99,6 @@ def _check_size(model: BundledModel) -> None:
         ) from error
     if found != model.size:
         raise BundledModelError(
-            f"{model.path} has {found} bytes, the manifest says {model.size}; install triaged again."
+            f"{model.path} has {found} bytes, the manifest says {model.size}; install triaged "
+            f"again."
         )

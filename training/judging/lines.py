@@ -28,7 +28,12 @@ class Judged:
 
     @property
     def yes(self) -> bool:
-        return self.judgement.probability >= 0.5
+        return says_yes(self.judgement)
+
+
+def says_yes(judgement: Judgement) -> bool:
+    """Escalate is true exactly for warning and critical."""
+    return judgement.severity.rank >= Severity.WARNING.rank
 
 
 def decide(client: httpx.Client, item: Item, *, text: str | None = None) -> Judgement:
@@ -73,7 +78,7 @@ def judge(
     ece = calibration_error([each.judgement.probability for each in judged], truths)
     forms = [ask_json(client, item) for item in items]
     agree = sum(
-        form is not None and (form.probability >= 0.5) == each.yes
+        form is not None and says_yes(form) == each.yes
         for form, each in zip(forms, judged, strict=True)
     )
     changed, asked = _hostile(client, judged, snippets)
@@ -116,7 +121,7 @@ def _hostile(
             suffix = snippet.get("place", "suffix") == "suffix"
             with_words = text + snippet["text"] if suffix else snippet["text"] + text
             after = decide(client, each.item, text=with_words)
-            changed += (after.probability >= 0.5) != each.yes
+            changed += says_yes(after) != each.yes
             asked += 1
     return changed, asked
 
