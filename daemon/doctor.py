@@ -17,6 +17,7 @@ import psutil
 from api.serve import is_loopback
 from daemon.config.settings import Settings
 from daemon.intake.rules import RuleError, load_rules
+from daemon.state_folder import distrusted
 from daemon.watching import has_journal
 from tiers.runtime.binary import find_binary
 from tiers.runtime.errors import MisconfiguredError
@@ -77,6 +78,9 @@ def _state(folder: Path) -> list[Finding]:
                 f"{folder} is below /root, where PostgreSQL's user cannot go: use /var/lib/triaged",
             )
         ]
+    if os.path.exists(folder) and (why := distrusted(folder, environ=os.environ)):  # noqa: PTH110
+        words = f"{folder} {why}: chown root and chmod go-w, or choose another with --state-dir"
+        return [_problem("state", words)]
     usage = shutil.disk_usage(here)
     if usage.free < _LEAST_DISK or usage.free < usage.total * _FREE_SHARE:
         return [_warning("state", f"{here} has {usage.free // 2**20} MiB free: make room")]

@@ -30,6 +30,7 @@ from daemon.logs import configure_logs
 from daemon.patient import PatientStream
 from daemon.sources.base import SourceState
 from daemon.sources.supervise import SourceStatus
+from daemon.state_folder import StateFolderError, prepare_state
 from daemon.store.errors import StoreError
 from tiers.errors import TierRefusedError
 from tiers.runtime.states import ServerState, ServerStatus
@@ -58,12 +59,9 @@ def run(
     watched = not quiet and sys.stderr.isatty() and settings.log.level == "info"
     state = shared.state(loaded)
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o711)
-    except OSError as error:
-        raise CommandError(
-            f"the state folder {state} cannot be made: {error.strerror}; choose another with "
-            "--state-dir"
-        ) from error
+        prepare_state(state, environ=os.environ)
+    except StateFolderError as error:
+        raise CommandError(str(error)) from error
     where = str(loaded.path) if loaded.path is not None else "built-in defaults"
     level = "warning" if watched else settings.log.level
     try:

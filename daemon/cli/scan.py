@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -27,6 +28,7 @@ from daemon.intake.rules import RuleError
 from daemon.logs import configure_logs
 from daemon.scan.report import ScanReport, headline
 from daemon.scan.scan import ScanProgress, scan_files
+from daemon.state_folder import StateFolderError, prepare_state
 from daemon.store.errors import StoreError
 from tiers.errors import TierError
 
@@ -55,9 +57,11 @@ def scan(
         raise CommandError(f"no such file: {', '.join(missing)}", code=Exit.NOT_FOUND)
     state = (state_dir or shared.state(loaded)).absolute()
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        prepare_state(state, environ=os.environ)
         if lines is not None:
             lines.touch()
+    except StateFolderError as error:
+        raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{error.filename}: cannot be written: {error.strerror}") from error
     with _bar() as bar:

@@ -18,6 +18,7 @@ from api.text import fit
 from daemon.memory.embed import Embedder
 from daemon.memory.entries import MemoryEntry
 from tiers.contracts import PastIncident
+from tiers.nofollow import no_follow
 from tiers.vocabulary import Provenance
 
 _COLLECTION = "incidents"
@@ -170,7 +171,7 @@ def set_aside(folder: Path) -> Path | None:
 
 
 def _locked(folder: Path) -> int:
-    descriptor = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = no_follow(folder / "owner.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -11,14 +11,17 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import pwd
 import shutil
+import stat
 from pathlib import Path
 
 from daemon.store.account import Account
 from daemon.store.errors import StoreSetupError
 from daemon.store.settings import EmbeddedSettings
+from tiers.nofollow import no_follow
 
 DATABASE = "triaged"
 ROLE = "triaged"
@@ -118,23 +121,24 @@ class Cluster:
         self, *, settings: EmbeddedSettings, account: Account, major: int, conf_path: str
     ) -> None:
         """Writes what the server is told. `conf_path` is how the server itself reaches `conf`."""
-        (self.conf / "postgresql.conf").write_text(
-            render_conf(settings=settings, major=major, conf_path=conf_path), encoding="utf-8"
-        )
         own = pwd.getpwuid(os.geteuid()).pw_name
         names = dict.fromkeys((own, account.name))
-        (self.conf / "pg_hba.conf").write_text(
-            "# Written by triaged at every start. Only the socket, only users in pg_ident.conf.\n"
-            "local all all peer map=triaged\n",
-            encoding="utf-8",
-        )
-        (self.conf / "pg_ident.conf").write_text(
-            "# Written by triaged at every start: who may connect, by the kernel's word.\n"
-            + "".join(f'triaged "{name}" {ROLE}\n' for name in names),
-            encoding="utf-8",
-        )
+        files = {
+            "postgresql.conf": render_conf(settings=settings, major=major, conf_path=conf_path),
+            "pg_hba.conf": (
+                "# Written by triaged at every start. Only the socket, only users in"
+                " pg_ident.conf.\nlocal all all peer map=triaged\n"
+            ),
+            "pg_ident.conf": (
+                "# Written by triaged at every start: who may connect, by the kernel's word.\n"
+                + "".join(f'triaged "{name}" {ROLE}\n' for name in names)
+            ),
+        }
+        for name, text in files.items():
+            with open(self.conf / name, "w", encoding="utf-8", opener=no_follow) as file:
+                file.write(text)
         for path in self.conf.iterdir():
-            path.chmod(0o644)
+            _show_to_all(path)
 
     def bound_log(self) -> None:
         """Cuts the log when it has grown too large. Writers append, so cutting is safe."""
@@ -143,7 +147,7 @@ class Cluster:
         except FileNotFoundError:
             return
         if size > LOG_LIMIT:
-            with self.log.open("r+b") as log:
+            with open(self.log, "r+b", opener=no_follow) as log:
                 log.seek(-LOG_LIMIT // 4, os.SEEK_END)
                 tail = log.read()
                 log.seek(0)
@@ -177,6 +181,21 @@ class Cluster:
             )
         except OSError:
             return False
+
+
+def _show_to_all(path: Path) -> None:
+    """Lets PostgreSQL's user read a file. What a link names keeps its mode: it is not ours."""
+    try:
+        descriptor = no_follow(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return
+        raise
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o644)
+    finally:
+        os.close(descriptor)
 
 
 def render_conf(*, settings: EmbeddedSettings, major: int, conf_path: str) -> str:

@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+from tiers.nofollow import no_follow
+
 _MAX_BYTES = 4 * 1024 * 1024
 _TAIL_BYTES = 8192
 _ERRORS = re.compile(
@@ -36,12 +38,13 @@ class LogFile:
             return False
         older = self.path.with_suffix(".log.1")
         try:
-            shutil.copyfile(self.path, older)
+            with self.path.open("rb") as past, open(older, "wb", opener=no_follow) as kept:
+                shutil.copyfileobj(past, kept)
         except OSError:
             # On a full disk the bound matters more than the past, which gives its room too.
             with contextlib.suppress(OSError):
                 older.unlink()
-        with self.path.open("r+b") as file:
+        with open(self.path, "r+b", opener=no_follow) as file:
             file.truncate(0)
         return True
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from tiers.nofollow import no_follow
 from tiers.runtime import probe
 from tiers.runtime.binary import Binary
 from tiers.runtime.claim import claim_port, end_left_over, listens, resident_bytes
@@ -286,8 +287,11 @@ class LlamaServer:
 
     def _note_pid(self, pid: int) -> None:
         """Helps to find a server that is left over; it runs as well without."""
-        with contextlib.suppress(OSError):
-            self._pid_file.write_text(f"{pid}\n", "ascii")
+        with (
+            contextlib.suppress(OSError),
+            open(self._pid_file, "w", encoding="ascii", opener=no_follow) as file,
+        ):
+            file.write(f"{pid}\n")
 
     # --- words
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tiers.nofollow import no_follow
 from tiers.runtime import child
 from tiers.runtime.binary import Binary
 from tiers.runtime.flags import ServerFlags
@@ -51,8 +52,8 @@ async def spawn(
     environment |= {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
     if api_key is not None:  # not an argument: those are seen by every user
         environment["LLAMA_API_KEY"] = api_key
-    flags_of_log = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    output = await asyncio.to_thread(os.open, log, flags_of_log, 0o600)
+    appending = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    output = await asyncio.to_thread(no_follow, log, appending)
     try:
         return await asyncio.create_subprocess_exec(
             *command(binary, flags),

@@ -1,0 +1,57 @@
+"""The state folder before anything is put into it: made, and as root refused where others rule."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class StateFolderError(Exception):
+    """The folder cannot be used. The sentence says which, why and what to do."""
+
+
+def prepare_state(folder: Path, *, environ: Mapping[str, str]) -> None:
+    """Makes the folder, which others may pass through (PostgreSQL's own user has to) and no more.
+
+    Raises `StateFolderError` where it cannot be made, and as root where somebody else could put
+    links into it: what root writes through those is anybody's file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        why = distrusted(folder, environ=environ)
+    except OSError as error:
+        message = (
+            f"the state folder {folder} cannot be made: {error.strerror}; choose another with "
+            "--state-dir"
+        )
+        raise StateFolderError(message) from error
+    if why:
+        message = (
+            f"the state folder {folder} {why}, who could make triaged, which runs as root, write "
+            f"where they like; run `chown root {folder} && chmod go-w {folder}` if you trust what "
+            "is in it, or choose another with --state-dir"
+        )
+        raise StateFolderError(message)
+
+
+def distrusted(folder: Path, *, environ: Mapping[str, str]) -> str:
+    """Why root must not use an existing folder, "" when it may. Raises `OSError`.
+
+    Trusted are root and who became root by sudo, by the folder itself and by the link that names
+    it, where it is one.
+    """
+    if os.geteuid() != 0:
+        return ""
+    caller = environ.get("SUDO_UID", "")
+    trusted = {0, int(caller) if caller.isascii() and caller.isdigit() else 0}
+    status = folder.stat()
+    for owner in (folder.lstat().st_uid, status.st_uid):
+        if owner not in trusted:
+            return f"belongs to user {owner}"
+    if status.st_mode & _OTHERS_WRITE:
+        return f"can be changed by other users (mode {stat.S_IMODE(status.st_mode):04o})"
+    return ""
