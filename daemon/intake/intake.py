@@ -16,6 +16,7 @@ import structlog
 from daemon.errors import SourceError
 from daemon.events import Batch
 from daemon.intake.fold import Fold, Folded
+from daemon.intake.said import Said
 from daemon.store.prepared import Committed, Group
 
 log = structlog.get_logger()
@@ -90,6 +91,7 @@ class Intake:
         self._on_committed = on_committed
         self._group_events = group_events
         self._queue: asyncio.Queue[tuple[Batch, _Receipt]] = asyncio.Queue(queue_batches)
+        self._said = Said()
         self._generations: dict[str, int] = {}
         self._pending: set[_Receipt] = set()
         self._arrived = asyncio.Event()
@@ -187,7 +189,15 @@ class Intake:
         try:
             return self._fold.batch(piece, generation=generation)
         except Exception as error:
-            log.error("events were dropped: a defect", source=piece.source, exc_info=error)
+            count = self._said.again((piece.source, type(error)))
+            if count is not None:
+                log.error(
+                    "events were dropped: a defect",
+                    source=piece.source,
+                    batches=count,
+                    error=repr(error)[:300],
+                    exc_info=error if count == 1 else None,
+                )
             return self._fold.refused(piece, generation=generation)
 
     async def _commit(self, group: _Group) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.events import Batch, Event
 from daemon.intake.admit import Limits
-from daemon.intake.fold import Fold
+from daemon.intake.fold import Fold, Folded
 from daemon.intake.intake import Intake
 from daemon.intake.patterns import PatternTable
 from daemon.intake.rules import built_in_rules
@@ -134,3 +135,27 @@ async def test_a_commit_that_fails_ends_the_loop_although_nothing_comes() -> Non
     with pytest.raises(asyncio.CancelledError):
         await receipt.committed()
     await asyncio.wait_for(intake.drained(), timeout=1)
+
+
+async def test_a_stream_of_poison_is_said_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    committer = Held()
+    intake = make(committer)
+
+    def broken(batch: Batch, *, generation: int | None) -> Folded:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(intake._fold, "batch", broken)
+    running = asyncio.create_task(intake.run())
+    with capture_logs() as logs:
+        for number in range(25):
+            receipt = await intake.emit(batch_of(number))
+            committer.let_one_end()
+            await receipt.committed()
+    assert [(entry["batches"], bool(entry["exc_info"])) for entry in logs] == [
+        (1, True),
+        (10, False),
+    ]
+    dropped = [sum(b.drops.values()) for group in committer.groups for b in group.batches]
+    assert sum(dropped) == 250
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
