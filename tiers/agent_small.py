@@ -31,6 +31,7 @@ from tiers.llm.neutralise import middle_cut
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import ChatAnswer, add_usage
 from tiers.tool_calls import ToolRunner, WantedCall, wanted_call
+from tiers.verbatim import verbatim
 
 _QUESTION_CHARS = 600
 """A small model reads no more; the end of a long message is what is asked."""
@@ -191,6 +192,7 @@ def _checked(answer: ChatAnswer | None, runner: ToolRunner, question: str) -> tu
     if not summaries:
         return (text if text and not missing else _CANNOT), missing
     silent = has_figures(found) and not has_figures(text)
-    if not text or missing or silent or not all(trace.result.ok for trace in runner.traces):
+    failed = not all(trace.result.ok for trace in runner.traces)
+    if not text or missing or silent or failed or not verbatim(text, summaries):
         return found, missing
     return text, []
