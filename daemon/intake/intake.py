@@ -17,12 +17,16 @@ from daemon.errors import SourceError
 from daemon.events import Batch
 from daemon.intake.fold import Fold, Folded
 from daemon.intake.said import Said
+from daemon.store.errors import StoreClosedError, StoreError
 from daemon.store.prepared import Committed, Group
 
 log = structlog.get_logger()
 
 _SLICE_EVENTS = 1_000
 """A larger batch would hold the event loop for longer than chats like to wait."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Between attempts where PostgreSQL refuses everything."""
 
 
 class Committer(Protocol):
@@ -201,14 +205,55 @@ class Intake:
             return self._fold.refused(piece, generation=generation)
 
     async def _commit(self, group: _Group) -> None:
-        done = await self._writer.commit(group.group, seconds=None)
+        done = await self._durable(group.group)
         self._fold.forget_redelivered(done.redelivered)
         for source, why in done.rejected.items():
-            log.error("events were dropped: PostgreSQL refuses them", source=source, why=why)
+            count = self._said.again((source, "refused"))
+            if count is not None:
+                log.error(
+                    "events were dropped: PostgreSQL refuses them",
+                    source=source,
+                    batches=count,
+                    why=why,
+                )
         self._acknowledge(group, done.fenced)
-        self._on_committed(
-            [entry for entry in group.folded if entry.prepared.source not in done.fenced]
-        )
+        self._tell([entry for entry in group.folded if entry.prepared.source not in done.fenced])
+
+    async def _durable(self, group: Group) -> Committed:
+        """Commits, however long it takes. Where PostgreSQL takes not even the counts, a table is
+        damaged or a right is missing: ending would only start the same again, so it waits."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                done = await self._writer.commit(group, seconds=None)
+            except StoreClosedError:
+                raise
+            except StoreError as error:
+                if pause == _FIRST_PAUSE:
+                    log.error(
+                        "nothing can be stored; trying again until it can, sources wait",
+                        why=str(error),
+                    )
+            else:
+                if pause > _FIRST_PAUSE:
+                    log.info("events can be stored again")
+                return done
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _tell(self, folded: Sequence[Folded]) -> None:
+        """Whoever listens is not needed for what is stored already."""
+        try:
+            self._on_committed(folded)
+        except Exception as error:
+            count = self._said.again(("told", type(error)))
+            if count is not None:
+                log.error(
+                    "a listener to commits failed: a defect",
+                    times=count,
+                    error=repr(error)[:300],
+                    exc_info=error if count == 1 else None,
+                )
 
     def _acknowledge(self, group: _Group, fenced: frozenset[str]) -> None:
         lost = SourceError(

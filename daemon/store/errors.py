@@ -24,6 +24,10 @@ class StoreRejectedError(StoreError):
     """Give up on this input: PostgreSQL refused the data itself and will refuse it again."""
 
 
+class StoreClosedError(StoreError):
+    """Stop: this process has closed the store."""
+
+
 class StoreSetupError(StoreError):
     """Tell the operator: the store cannot be started as it is configured."""
 

@@ -22,6 +22,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from daemon.store.errors import (
+    StoreClosedError,
     StoreError,
     StoreRejectedError,
     StoreSetupError,
@@ -107,7 +108,7 @@ class Database:
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
-        """Closes every connection. Work that waits for one gets `StoreError`."""
+        """Closes every connection. Work that waits for one gets `StoreClosedError`."""
         await self._pool.close(timeout=5.0)
 
     async def connect(self) -> Connection:
@@ -225,7 +226,7 @@ def translate(error: Exception) -> StoreError:
     said = _first_line(error)
     match error:
         case PoolClosed():
-            return StoreError("the store is closed; triaged is stopping")
+            return StoreClosedError("the store is closed; triaged is stopping")
         case PoolTimeout():
             return StoreUnavailableError(
                 "no connection to PostgreSQL became free in time; it is down or overloaded:"

@@ -13,15 +13,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-import structlog
-
 from daemon.store import settle
-from daemon.store.errors import StoreRejectedError
+from daemon.store.errors import StoreClosedError, StoreError, StoreUnavailableError
 from daemon.store.pool import Connection, Database
 from daemon.store.prepared import Committed, Group, PatternDelta, Prepared
 from daemon.store.values import clean, moment, to_json
-
-_log = structlog.get_logger(__name__)
 
 CLAIM_ID = "insert into intake_commits (id) values (%s) on conflict do nothing returning id"
 READ_RESULT = "select result from intake_commits where id = %s"
@@ -136,24 +132,24 @@ class Writer:
         """Returns when the group is durable, trying again for `seconds` (None: for ever).
 
         Raises `StoreUnavailableError` when that was not enough: commit the same group again later.
-        What PostgreSQL refuses as data does not hold up the rest: batches are tried one by one,
-        and a refused one is counted as dropped.
+        What PostgreSQL refuses, as data or because it meets a defect (its own, ours, a damaged
+        table's), does not hold up the rest: batches are tried one by one, and a refused one is
+        counted as dropped. Raises `StoreError` when it refuses even that.
         """
         try:
             return await self._database.retry(
                 lambda connection: _commit(connection, group), seconds=seconds
             )
-        except StoreRejectedError as error:
+        except (StoreUnavailableError, StoreClosedError):
+            raise
+        except StoreError as error:
             return await self._commit_apart(group, error, seconds=seconds)
 
     async def _commit_apart(
-        self, group: Group, error: StoreRejectedError, *, seconds: float | None
+        self, group: Group, error: StoreError, *, seconds: float | None
     ) -> Committed:
         if len(group.batches) == 1:
             batch = group.batches[0]
-            _log.error(
-                "a batch cannot be stored and is dropped", source=batch.source, why=str(error)
-            )
             emptied = Group(id=group.id, batches=(settle.rejected(batch),))
             done = await self._database.retry(
                 lambda connection: _commit(connection, emptied), seconds=seconds
@@ -261,9 +257,14 @@ async def _write_patterns(connection: Connection, deltas: Sequence[PatternDelta]
             [delta.floor.value for delta in deltas],
             [delta.rule for delta in deltas],
             [None if delta.correlation is None else clean(delta.correlation) for delta in deltas],
-            [delta.judge_reason for delta in deltas],
+            [_asks(delta) for delta in deltas],
         ),
     )
+
+
+def _asks(delta: PatternDelta) -> str | None:
+    """Why a verdict is asked for. "new" is no request where there is a verdict."""
+    return delta.judge_reason or ("new" if delta.rests_on_verdict else None)
 
 
 async def _write_aliases(connection: Connection, batches: Sequence[Prepared]) -> None:

@@ -9,11 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.events import Batch, Event
+from daemon.intake import intake as loop
 from daemon.intake.admit import Limits
 from daemon.intake.fold import Fold, Folded
 from daemon.intake.intake import Intake
 from daemon.intake.patterns import PatternTable
 from daemon.intake.rules import built_in_rules
+from daemon.store.errors import StoreClosedError, StoreError
 from daemon.store.prepared import Committed, Group
 from tiers.vocabulary import Provenance, SourceKind
 
@@ -157,5 +159,52 @@ async def test_a_stream_of_poison_is_said_rarely(monkeypatch: pytest.MonkeyPatch
     ]
     dropped = [sum(b.drops.values()) for group in committer.groups for b in group.batches]
     assert sum(dropped) == 250
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_store_that_refuses_everything_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "_FIRST_PAUSE", 0.01)
+    committer = Held()
+    committer.error = StoreError("invalid page in block 7")
+    intake = make(committer)
+    running = asyncio.create_task(intake.run())
+    with capture_logs() as logs:
+        receipt = await intake.emit(batch_of(0))
+        for _ in range(3):
+            committer.let_one_end()
+            await asyncio.sleep(0.06)
+        assert intake.waiting == 1, "nothing is acknowledged"
+        committer.error = None
+        for _ in range(3):
+            committer.let_one_end()
+        await asyncio.wait_for(receipt.committed(), timeout=5)
+    assert len({group.id for group in committer.groups}) == 1
+    assert [entry["log_level"] for entry in logs] == ["error", "info"]
+    committer.error = StoreClosedError("the store is closed")
+    await intake.emit(batch_of(1))
+    with pytest.raises(StoreClosedError):
+        await asyncio.wait_for(running, timeout=5)
+
+
+async def test_a_listener_that_fails_stops_nothing() -> None:
+    committer = Held()
+    intake = make(committer)
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    intake._on_committed = broken
+    running = asyncio.create_task(intake.run())
+    with capture_logs() as logs:
+        for number in range(5):
+            receipt = await intake.emit(batch_of(number))
+            committer.let_one_end()
+            await asyncio.wait_for(receipt.committed(), timeout=5)
+            await settle()
+    assert len(logs) == 1
+    assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

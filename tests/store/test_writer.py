@@ -9,6 +9,7 @@ import intake_samples as samples
 import pytest
 
 from daemon.store import cursors
+from daemon.store.errors import StoreClosedError, StoreError
 from daemon.store.pool import Database
 from daemon.store.prepared import Alias, Group, Prepared
 from daemon.store.writer import Writer
@@ -138,6 +139,45 @@ async def test_a_batch_that_is_refused_holds_nothing_up(pool: Database) -> None:
         ("bad", "rejected", 10)
     ]
     assert len(await fetch(pool, b"select 1 from cursors")) == 2
+
+
+DAMAGED = (
+    b"""create function damaged() returns trigger language plpgsql as $$
+    begin raise exception 'invalid page in block 7' using errcode = 'XX001'; end $$""",
+    b"""create trigger damaged before insert on events for each row
+    when (new.source = 'bad') execute function damaged()""",
+)
+
+
+async def test_what_a_damaged_table_refuses_is_dropped_and_counted(pool: Database) -> None:
+    async with pool.connection() as connection:
+        for statement in DAMAGED:
+            await connection.execute(statement)
+    bad = samples.batch(source="bad", cursor={"n": 1})
+    good = samples.batch(source="good", cursor={"n": 1})
+    done = await Writer(database=pool).commit(Group.of([bad, good]))
+    assert "invalid page" in done.rejected["bad"]
+    assert set(done.rejected) == {"bad"}
+    assert await totals(pool) == (20, 1, 9, 10)
+    assert len(await fetch(pool, b"select 1 from cursors")) == 2
+
+
+async def test_where_nothing_can_be_stored_nothing_is_dropped(pool: Database) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(b"alter table intake_commits rename to elsewhere")
+    group = Group.of([samples.batch(source="a"), samples.batch(source="b")])
+    with pytest.raises(StoreError, match="intake_commits"):
+        await Writer(database=pool).commit(group)
+    async with pool.connection() as connection:
+        await connection.execute(b"alter table elsewhere rename to intake_commits")
+    assert (await Writer(database=pool).commit(group)).rejected == {}
+    assert await totals(pool) == (20, 2, 18, 0)
+
+
+async def test_a_closed_store_drops_nothing(pool: Database) -> None:
+    await pool.close()
+    with pytest.raises(StoreClosedError):
+        await Writer(database=pool).commit(Group.of([samples.batch(), samples.batch()]))
 
 
 async def test_an_alias_to_nothing_is_left_out(pool: Database) -> None:
