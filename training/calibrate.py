@@ -91,7 +91,6 @@ def calibrate(
     ]
     n = len(samples)
     pairs = list(zip(found, samples, strict=True))
-    yes = [f.severity.rank >= Severity.WARNING.rank for f in found]
     return Calibration(
         temperature=temperature,
         lines=n,

@@ -56,8 +56,9 @@ GENERAL = Recipe(
     shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
     spaces_apart=True,
     shares={"chat": 0.50, "assessment": 0.29, "plan": 0.03, "decision": 0.14, "trigger_json": 0.04},
-    tokens=8_500_000,
+    tokens=11_000_000,
     batch_tokens=8_000,
+    instructed=0.08,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (TRIGGER, GENERAL)}
