@@ -14,10 +14,12 @@ from daemon.events import Batch, Cursor
 from daemon.sources.backoff import Backoff
 from daemon.sources.base import Emit, Receipt, Source, SourceAbsentError, SourceError, SourceState
 from daemon.sources.settings import BackoffSettings
+from daemon.store.errors import StoreUnavailableError
 from tiers.vocabulary import SourceKind
 
 LoadCursor = Callable[[str], Awaitable[Cursor | None]]
-"""Reads the committed cursor of the source of this name; None when there never was one."""
+"""Reads the committed cursor of the source of this name; None when there never was one. Raises
+`StoreUnavailableError`: the source waits."""
 
 _log = structlog.get_logger(__name__)
 
@@ -119,6 +121,9 @@ class _Supervised:
             return False
         except SourceError as error:
             self._failed(str(error), defect=None)
+        except StoreUnavailableError as error:
+            sentence = f"waits for the store, to know how far it was read: {error}"
+            self._failed(sentence, defect=None)
         except Exception as error:  # noqa: BLE001 -- a defect in one source must not stop the others
             sentence = (
                 f"{self._source.name} stopped on an unexpected {type(error).__name__}: {error}; "

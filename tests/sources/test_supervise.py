@@ -15,6 +15,7 @@ from daemon.sources.backoff import Backoff
 from daemon.sources.base import Emit, Receipt, SourceAbsentError, SourceError, SourceState
 from daemon.sources.settings import BackoffSettings
 from daemon.sources.supervise import SourceSupervisor
+from daemon.store.errors import StoreUnavailableError
 from tests.sources.kept import Keeper
 from tiers.vocabulary import Provenance, SourceKind
 
@@ -208,3 +209,30 @@ async def test_a_source_that_another_daemon_took_over_stops_reading() -> None:
         await asyncio.wait({task})
     assert source.cursors == [{"n": 1}, {"n": 2}], "what was not committed is no place to go on"
     assert "taken this source over" in str(logs)
+
+
+async def test_a_store_that_is_away_is_waited_for_in_one_line(keeper: Keeper) -> None:
+    source = Scripted("journal", lambda _: forever())
+    away = True
+
+    async def load_cursor(name: str) -> Cursor | None:
+        if away:
+            raise StoreUnavailableError("PostgreSQL is not available; triaged keeps trying")
+        return {"n": 1}
+
+    made = SourceSupervisor(
+        sources=[source], emit=keeper.emit, load_cursor=load_cursor, settings=FAST
+    )
+    with capture_logs() as logs:
+        task = asyncio.create_task(made.run())
+        await asyncio.sleep(0.15)
+        (status,) = made.status()
+        assert status.state is SourceState.BACKOFF
+        assert status.error.startswith("waits for the store")
+        assert [(e["log_level"], "exc_info" in e) for e in logs] == [("warning", False)]
+        away = False
+        await asyncio.sleep(0.2)
+        assert made.status()[0].state is SourceState.RUNNING
+        task.cancel()
+        await asyncio.wait({task})
+    assert source.cursors == [{"n": 1}]
