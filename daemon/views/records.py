@@ -6,15 +6,19 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from api.ports import EventFilter, EventView, IncidentFilter, IncidentView
 from daemon.sources.metrics import Metric
 from daemon.store import metrics, pattern_search
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError, StoreUnavailableError
 from daemon.store.pattern_search import PatternHit
 from daemon.store.pool import Database
 from daemon.tools.toolbox import ToolError
 from daemon.views.events import EventsView
 from daemon.views.incidents import IncidentsView
+
+log = structlog.get_logger()
 
 _BUCKETS = 60
 
@@ -61,9 +65,11 @@ class MetricsView:
     def __init__(self, *, database: Database) -> None:
         self._database = database
         self.lost = 0
+        self._said = False  # that samples are refused, until some are stored again
 
     async def record(self, samples: Sequence[Metric]) -> None:
-        """Stores samples; while the store is away they are counted as lost."""
+        """Stores samples; what the store is away for, or refuses, is counted as lost: the next
+        samples come soon, and measuring must not stop."""
         rows = [
             metrics.Sample(
                 at=datetime.fromtimestamp(sample.at, tz=UTC),
@@ -77,7 +83,14 @@ class MetricsView:
             async with self._database.connection() as connection:
                 await metrics.record(connection, rows)
         except StoreUnavailableError:
+            self.lost += len(rows)  # the pool has said that the store is away
+        except StoreError as error:
             self.lost += len(rows)
+            if not self._said:
+                log.error("metric samples were lost: PostgreSQL refuses them", why=str(error))
+            self._said = True
+        else:
+            self._said = False
 
     async def history(self, *, name: str, hours: float) -> list[MetricSeries]:
         now = datetime.now(tz=UTC)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.ports import BusyError, ConflictError, EventFilter, IncidentFilter, NewEvent, NotFoundError
 from daemon.events import Batch
@@ -16,6 +17,7 @@ from daemon.intake.fold import Fold
 from daemon.intake.intake import Intake
 from daemon.intake.patterns import PatternTable
 from daemon.intake.rules import built_in_rules
+from daemon.sources.metrics import Metric
 from daemon.store import incidents, mutes, work
 from daemon.store.incidents import NewIncident, PatternCount
 from daemon.store.pool import Database
@@ -25,6 +27,7 @@ from daemon.store.writer import Writer
 from daemon.views import incidents as views
 from daemon.views.events import EventsView
 from daemon.views.incidents import IncidentsView
+from daemon.views.records import MetricsView
 from tiers.vocabulary import Category, Severity
 
 
@@ -159,3 +162,19 @@ async def test_a_store_that_is_away_is_busy(database: str, monkeypatch: pytest.M
             await events_view(nowhere, None).query(EventFilter())
     finally:
         await nowhere.close()
+
+
+async def test_samples_that_are_refused_are_counted_and_said_once(pool: Database) -> None:
+    view = MetricsView(database=pool)
+    sample = Metric(at=time.time(), name="cpu", target="", value=1.0)
+    async with pool.connection() as connection:
+        await connection.execute(b"alter table metrics rename to elsewhere")
+    with capture_logs() as logs:
+        await view.record([sample, sample])
+        await view.record([sample])
+    assert view.lost == 3
+    assert len(logs) == 1
+    async with pool.connection() as connection:
+        await connection.execute(b"alter table elsewhere rename to metrics")
+    await view.record([sample])
+    assert view.lost == 3
