@@ -135,7 +135,7 @@ async def test_loading_pages_through_everything(pool: Database) -> None:
     assert len(set(loaded)) == len(loaded) == 4500
     async with pool.connection() as connection:
         assert len(await patterns.load_recent(connection, limit=7)) == 7
-        assert await patterns.load_aliases(connection) == []
+        assert await patterns.load_aliases(connection, fingerprints=loaded) == []
 
 
 async def test_an_older_sender_does_not_set_the_rate_back(pool: Database) -> None:
