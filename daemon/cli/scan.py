@@ -64,6 +64,7 @@ def scan(
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    told: list[signal.Signals] = []
     with _bar() as bar:
         try:
             report = asyncio.run(
@@ -74,13 +75,14 @@ def scan(
                         state_dir=state,
                         lines_out=lines,
                         progress=_progress(bar),
-                    )
+                    ),
+                    told,
                 )
             )
         except (StoreError, TierError, RuleError, OSError) as error:
             raise CommandError(str(error)) from error
         except asyncio.CancelledError:
-            raise typer.Exit(128 + signal.SIGTERM) from None
+            raise typer.Exit(128 + (told or [signal.SIGTERM])[0]) from None
     if as_json:
         print_json(report.to_json())
     else:
@@ -91,15 +93,28 @@ def scan(
         raise typer.Exit(int(Exit.FAILED))
 
 
-async def _until_told(work: Coroutine[Any, Any, ScanReport]) -> ScanReport:
-    """SIGTERM stops a scan in order, as Ctrl-C does: its servers end and its folder goes."""
+async def _until_told(
+    work: Coroutine[Any, Any, ScanReport], told: list[signal.Signals]
+) -> ScanReport:
+    """SIGTERM stops a scan in order, as Ctrl-C does: its servers end and its folder goes. So does
+    a terminal that goes away, unless the scan shall outlive it (nohup). `told` gets the signal."""
     task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    handled = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
+
+    def stop(number: signal.Signals) -> None:
+        told.append(number)
+        task.cancel()
+
+    for number in handled:
+        loop.add_signal_handler(number, stop, number)
     try:
         return await task
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in handled:
+            loop.remove_signal_handler(number)
 
 
 def _bar() -> Progress:

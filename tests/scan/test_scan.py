@@ -168,7 +168,7 @@ def test_a_brute_force_is_one_incident_that_names_who(state_dir: Path, tmp_path:
     assert list(state_dir.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_scan_that_is_stopped_leaves_nothing_behind(
     state_dir: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -189,6 +189,8 @@ def test_a_scan_that_is_stopped_leaves_nothing_behind(
         process.send_signal(number)
         process.communicate(timeout=40)
     assert process.returncode not in (0, None)
+    if number is not signal.SIGINT:
+        assert process.returncode == 128 + number
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
     assert list(state_dir.iterdir()) == []
