@@ -11,6 +11,7 @@ import psutil
 from daemon.tools.toolbox import ToolError
 from daemon.tools.words import listed, size
 from tiers.contracts import ToolResult
+from tiers.vocabulary import Provenance
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ async def listening_sockets(*, port: int | None = None) -> ToolResult:
     plural = "socket listens" if len(found) == 1 else "sockets listen"
     summary = f"{len(found)} {plural}: {listed(words, most=12)}."
     data = {"listeners": [dataclasses.asdict(entry) for entry in found]}
-    return ToolResult(ok=True, summary=summary, data=data)
+    return ToolResult(ok=True, summary=summary, data=data, provenance=Provenance.TEXT)
 
 
 async def network_interfaces(*, interface: str | None = None) -> ToolResult:

@@ -1,4 +1,7 @@
-"""Processes: who uses the most, and one of them in detail."""
+"""Processes: who uses the most, and one of them in detail.
+
+A process is named by whoever starts it, so what is said of processes is hostile text.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import psutil
 from daemon.tools.toolbox import ToolError
 from daemon.tools.words import clock, duration, size
 from tiers.contracts import ToolResult
+from tiers.vocabulary import Provenance
 
 _SAMPLE_SECONDS = 0.5
 
@@ -40,7 +44,7 @@ async def top_processes(*, by: str = "cpu") -> ToolResult:
         what = "Most processor time"
     summary = f"{what}: {'; '.join(words[:5])}. {len(found)} processes in all."
     data = {"by": by, "processes": [dataclasses.asdict(p) for p in ranked[:25]]}
-    return ToolResult(ok=True, summary=summary, data=data)
+    return ToolResult(ok=True, summary=summary, data=data, provenance=Provenance.TEXT)
 
 
 async def process_detail(*, process: str) -> ToolResult:
@@ -61,7 +65,7 @@ async def process_detail(*, process: str) -> ToolResult:
         f"memory {size(facts['memory'])}, {facts['threads']} threads, "
         f"{facts['open_files']} open files, command {facts['command'][:120]}.{more}"
     )
-    return ToolResult(ok=True, summary=summary, data=facts)
+    return ToolResult(ok=True, summary=summary, data=facts, provenance=Provenance.TEXT)
 
 
 def _sample() -> list[Busy]:

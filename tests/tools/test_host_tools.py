@@ -17,6 +17,7 @@ from daemon.tools.catalogue import ArgumentError, checked_arguments, tool_specs
 from daemon.tools.host import host_toolbox
 from daemon.tools.toolbox import HostToolbox
 from tiers.contracts import ToolResult
+from tiers.vocabulary import Provenance
 
 CASES = {
     "unit_status": {"unit": "cron"},
@@ -111,6 +112,7 @@ async def test_a_process_with_a_hostile_name(call) -> None:  # type: ignore[no-u
         assert detail.data["name"] == "x\n\ufffd[31mok\ufffd"
         assert (await call("top_processes", by="cpu")).ok
         largest = await call("top_processes", by="memory")
+        assert {detail.provenance, largest.provenance} == {Provenance.TEXT}
         sizes = [process["memory"] for process in largest.data["processes"]]
         assert sizes == sorted(sizes, reverse=True)
 
