@@ -19,6 +19,7 @@ from daemon.intake.pattern import OVERFLOW
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook
 from daemon.intake.state import KnownVerdict, PatternState
+from daemon.intake.units import steady_unit
 from daemon.intake.values import ValueReader
 from daemon.store.prepared import FoldedKey, Prepared, StoredEvent
 from tiers.vocabulary import Provenance, Severity
@@ -77,6 +78,7 @@ class Fold:
         self._clock = clock
         self._values = ValueReader()
         self._states: dict[str, PatternState] = {}
+        """Of patterns of the table only: bounded as that is."""
         self._rules_of: dict[str, tuple[Rule, ...]] = {}
         self._recent: dict[str, deque[float]] = {}
         self._mutes: tuple[Mute, ...] = ()
@@ -90,7 +92,7 @@ class Fold:
         """Takes over what the store knows, at start or from another daemon."""
         for state in states:
             self._states[state.fingerprint] = state
-            self._match(state, state.sample)
+            self._match(state, state.sample, unit=state.unit)
 
     def set_mutes(self, mutes: Sequence[Mute]) -> None:
         """The mutes in force from now on."""
@@ -153,7 +155,7 @@ class Fold:
                 arrived[fingerprint] = entry
             if fingerprint in reworded or pattern.text == OVERFLOW:
                 # The pattern took in another wording: a rule may speak about this one.
-                self._match(entry.state, event.text)
+                self._match(entry.state, event.text, unit=event.unit)
             self._count(entry, event, at)
             lines.append(fingerprint)
             if _keep(entry):
@@ -208,13 +210,14 @@ class Fold:
                 unit=pattern.unit,
                 pattern=pattern.text,
                 sample=event.text[:MAX_SAMPLE],
-                provenance=event.provenance,
+                # What takes in whatever anybody writes is no more than text.
+                provenance=(Provenance.TEXT if pattern.text == OVERFLOW else event.provenance),
                 first_seen=at,
                 last_seen=at,
                 rate_at=at,
             )
             self._states[pattern.fingerprint] = state
-            self._match(state, event.text)
+            self._match(state, event.text, unit=event.unit)
         escalates = state.escalates
         return Arrived(
             state=state,
@@ -226,8 +229,9 @@ class Fold:
             sampled=SAMPLED_VALUES if state.count < WELL_KNOWN else SAMPLED_WELL_KNOWN,
         )
 
-    def _match(self, state: PatternState, text: str) -> None:
-        found = self._rules.find_all(unit=state.unit, text=text)
+    def _match(self, state: PatternState, text: str, *, unit: str) -> None:
+        """`unit` is the event's: a pattern that several units share has none of its own."""
+        found = self._rules.find_all(unit=state.unit or steady_unit(unit), text=text)
         if not found:
             return
         known = self._rules_of.get(state.fingerprint, ())

@@ -5,8 +5,9 @@ by its masked form, and only a masked form that was never seen is compared with 
 (`merge`). Fingerprints follow from the text alone wherever masking decides; where statistics
 decide, the text keeps the fingerprint that it was given first, through an alias.
 
-Everything is bounded: caches, patterns, aliases, units. What no longer fits is counted on one
-pattern per source kind and unit, `OVERFLOW`.
+Everything is bounded: caches, patterns, aliases, units. What no longer fits is counted on a pattern
+`OVERFLOW`: that of its unit while the table has room for one, else that of its source kind, whose
+unit is "". So a table holds `max_patterns` and one more for each source kind.
 """
 
 from __future__ import annotations
@@ -311,14 +312,27 @@ class PatternTable:
         crowd = context.prefixes.get(prefix, 0)
         if self._full(context):
             self._overflowed += 1
-            masked = text = OVERFLOW
-        elif crowd >= CROWDED_PREFIX:
+            return self._overflow(context)
+        if crowd >= CROWDED_PREFIX:
             masked, text = (
                 f"{prefix} <...>",
                 " ".join(text.split(" ", PREFIX_WORDS)[:-1]) + " <...>",
             )
         else:
             context.prefixes[prefix] = crowd + 1
+        return self._take_in(context, masked, text)
+
+    def _overflow(self, context: _Context) -> Pattern:
+        """What is counted on where there is no room. Senders choose their units, so that a full
+        table has none for a unit's own."""
+        known = self._patterns.get(fingerprint_of(context.kind, context.unit, OVERFLOW))
+        if known is not None:
+            return known
+        if len(self._patterns) >= self._max_patterns:
+            context = self._context(context.kind, "")
+        return self._take_in(context, OVERFLOW, OVERFLOW)
+
+    def _take_in(self, context: _Context, masked: str, text: str) -> Pattern:
         own = fingerprint_of(context.kind, context.unit, masked)
         known = self._patterns.get(own)
         if known is None:
