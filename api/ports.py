@@ -239,6 +239,8 @@ class DaemonStatus:
     to_judge: int
     incidents_by_state: Mapping[str, int]
     model_calls: Mapping[str, int]
+    overflowed: int = 0
+    """Texts since the start that found no room for a pattern of their own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

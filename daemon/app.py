@@ -229,6 +229,7 @@ async def start_daemon(
                 memory=memory,
                 waiting_batches=lambda: engine.intake.waiting,
                 model_calls=engine.model_calls,
+                overflowed=lambda: engine.table.overflowed,
             ),
             version=importlib.metadata.version("triaged"),
             host=host,

@@ -77,6 +77,12 @@ class _Snapshot:
         received.add_metric([], count.received)
         yield received
         yield _gauge("triaged_patterns", "Known patterns.", self._status.patterns)
+        overflowed = CounterMetricFamily(
+            "triaged_patterns_overflowed",
+            "Texts since the start that found no room for a pattern of their own.",
+        )
+        overflowed.add_metric([], self._status.overflowed)
+        yield overflowed
         yield _gauge("triaged_patterns_to_judge", "Wait for a verdict.", self._status.to_judge)
 
     def _tiers(self) -> Iterable[Metric]:

@@ -59,6 +59,7 @@ class Parts:
     memory: Memory | None
     waiting_batches: Callable[[], int]
     model_calls: Callable[[], Mapping[str, int]]
+    overflowed: Callable[[], int]
 
 
 class StatusView:
@@ -116,6 +117,7 @@ class StatusView:
             to_judge=totals.to_judge,
             incidents_by_state=states,
             model_calls=dict(self._parts.model_calls()),
+            overflowed=self._parts.overflowed(),
         )
 
     async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
