@@ -79,4 +79,5 @@ def delta_of(entry: Arrived, decision: Decision, now: float) -> PatternDelta:
         rule=state.rule,
         correlation=state.correlation,
         judge_reason=None if decision.judge is None else decision.judge.value,
+        rests_on_verdict=decision.attach and state.verdict is not None,
     )

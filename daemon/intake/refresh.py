@@ -22,15 +22,22 @@ _OVERLAP = 1_000
 """Numbers are given before the commit: one below the newest may become visible later."""
 _MOST_WAITING = 1_000
 
+_RESTORED_SHARE = 0.8
+"""Of the patterns that the table holds: the rest is room to learn what is new, also when the store
+holds more than fits."""
+
 
 async def load_fold(
     *, database: Database, table: PatternTable, fold: Fold, max_patterns: int
 ) -> int:
     """Reads patterns, aliases and mutes at start; returns how many patterns there are. What is
-    over `max_patterns`, the longest unseen, is left in the store."""
+    over four fifths of `max_patterns`, the longest unseen, is left in the store: it is taken up
+    again when it is seen again."""
     async with database.connection() as connection:
-        rows = await patterns.load_recent(connection, limit=max_patterns)
-        aliases = await patterns.load_aliases(connection)
+        rows = await patterns.load_recent(connection, limit=int(max_patterns * _RESTORED_SHARE))
+        aliases = await patterns.load_aliases(
+            connection, fingerprints=[row.fingerprint for row in rows]
+        )
         muted = await mutes.in_force(connection)
     table.load([pattern_of(row) for row in rows], aliases_of(aliases))
     fold.restore(state_of(row) for row in rows)

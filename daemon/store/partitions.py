@@ -22,6 +22,7 @@ from psycopg import sql
 
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Connection, Database
+from daemon.store.pruning import prune_patterns, prune_verdicts
 from daemon.store.settings import StoreSettings
 
 _log = structlog.get_logger(__name__)
@@ -49,6 +50,8 @@ class MaintenanceReport:
     made: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     keys_deleted: int = 0
+    patterns_deleted: int = 0
+    verdicts_deleted: int = 0
     alarms: tuple[str, ...] = ()
 
 
@@ -67,6 +70,7 @@ class Maintenance:
         self._bound_log = bound_log
         self._ahead = settings.partitions_ahead_days
         self._keys_days = settings.retention.event_keys_days
+        self._patterns_days = settings.retention.patterns_days
         self._tables = (
             Partitioned(
                 table="events", column="observed_at", kept_days=settings.retention.events_days
@@ -108,8 +112,15 @@ class Maintenance:
                 _log.warning("old days stay until the next run", table=table.table, why=str(error))
         keys = await self._delete_old("event_keys", "seen_at", f"{self._keys_days} days")
         await self._delete_old("intake_commits", "at", _COMMITS_KEPT)
+        verdicts = await prune_verdicts(self._database, days=self._patterns_days)
+        patterns = await prune_patterns(self._database, days=self._patterns_days)
         return MaintenanceReport(
-            made=made, dropped=tuple(dropped), keys_deleted=keys, alarms=tuple(alarms)
+            made=made,
+            dropped=tuple(dropped),
+            keys_deleted=keys,
+            patterns_deleted=patterns,
+            verdicts_deleted=verdicts,
+            alarms=tuple(alarms),
         )
 
     async def _rescue(self, table: Partitioned) -> list[str]:

@@ -29,7 +29,10 @@ where p.fingerprint > %s order by p.fingerprint limit %s
 """
 LOAD_RECENT = f"select {COLUMNS} {FROM} order by p.last_seen desc limit %s"
 GET = f"select {COLUMNS} {FROM} where p.fingerprint = any(%s::text[])"
-ALIASES = "select source_kind, unit, masked, fingerprint from pattern_aliases"
+ALIASES = """
+select source_kind, unit, masked, fingerprint from pattern_aliases
+where fingerprint = any(%s::text[])
+"""
 CLAIM_TO_JUDGE = f"""
 with picked as (
   select fingerprint from patterns
@@ -161,9 +164,10 @@ async def load_recent(connection: Connection, *, limit: int) -> list[PatternRow]
     return await _rows(connection, LOAD_RECENT, (limit,))
 
 
-async def load_aliases(connection: Connection) -> list[AliasRow]:
+async def load_aliases(connection: Connection, *, fingerprints: Sequence[str]) -> list[AliasRow]:
+    """The aliases of these patterns."""
     async with connection.cursor(row_factory=class_row(AliasRow)) as cursor:
-        await cursor.execute(ALIASES)
+        await cursor.execute(ALIASES, (list(fingerprints),))
         return await cursor.fetchall()
 
 

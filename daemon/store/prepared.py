@@ -49,7 +49,9 @@ class PatternDelta:
 
     `count` and `unattached` are added (`unattached` is 0 for what nobody has to look at, such as
     muted events). `rate` is in events per minute. `judge_reason` asks for a verdict; None asks for
-    nothing and takes nothing back.
+    nothing and takes nothing back. `rests_on_verdict`: the sender counts the occurrences on an
+    incident by a verdict that it knows; where the store has none (the pattern was pruned since),
+    one is asked for.
     """
 
     fingerprint: str
@@ -71,6 +73,7 @@ class PatternDelta:
     rule: str | None = None
     correlation: str | None = None
     judge_reason: str | None = None
+    rests_on_verdict: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class RetentionSettings(BaseModel):
-    """How long what was observed is kept. The ledger, patterns and incidents are kept for ever."""
+    """How long what was observed is kept. The ledger and incidents are kept for ever, and the
+    patterns that an incident names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,6 +18,13 @@ class RetentionSettings(BaseModel):
     metrics_days: int = Field(30, ge=1, le=3650, description="days that metric samples are kept")
     event_keys_days: int = Field(
         7, ge=1, le=365, description="days in which a redelivered event is recognised by its key"
+    )
+    patterns_days: int = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="days that a pattern is known after it was last seen, and that a verdict is"
+        " kept after a newer one took its place",
     )
 
 

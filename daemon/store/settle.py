@@ -115,6 +115,7 @@ def _join(earlier: PatternDelta, later: PatternDelta) -> PatternDelta:
         top_values=later.top_values or earlier.top_values,
         correlation=later.correlation or earlier.correlation,
         judge_reason=earlier.judge_reason or later.judge_reason,
+        rests_on_verdict=earlier.rests_on_verdict or later.rests_on_verdict,
     )
 
 
