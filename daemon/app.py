@@ -44,6 +44,7 @@ from daemon.memory.recall import Memory
 from daemon.runtime import Failure, background, within
 from daemon.sources.base import Receipt
 from daemon.sources.supervise import SourceStatus, SourceSupervisor
+from daemon.state_folder import held
 from daemon.store import cursors
 from daemon.store.open import Store, open_store
 from daemon.store.pool import Database
@@ -100,7 +101,7 @@ async def start_daemon(
     settings: Settings, *, state_dir: Path, progress: Progress
 ) -> AsyncIterator[Daemon]:
     """Starts everything and yields when the facade answers. Raises `StartError`, and what the
-    store and the configuration raise."""
+    state folder, the store and the configuration raise."""
     host = settings.host_name or platform.node()
     owner = f"{host}:{os.getpid()}:{secrets.token_hex(3)}"
     started_at = datetime.now(tz=UTC)
@@ -110,6 +111,7 @@ async def start_daemon(
         listener = _listen(settings, state_dir)
         stack.callback(listener.close)
 
+        stack.enter_context(held(state_dir))
         fleet = Fleet(settings.tiers.by_name(), state_dir)
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
         servers = asyncio.create_task(fleet.start(progress.server), name="start llama-servers")

@@ -1,11 +1,16 @@
-"""The state folder before anything is put into it: made, and as root refused where others rule."""
+"""The state folder before anything is put into it: made, as root refused where others rule, and
+held by one daemon."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tiers.nofollow import no_follow
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -55,3 +60,37 @@ def distrusted(folder: Path, *, environ: Mapping[str, str]) -> str:
     if status.st_mode & _OTHERS_WRITE:
         return f"can be changed by other users (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """One daemon for one state folder, while the block runs (flock on `daemon.lock`).
+
+    Comes before anything is started there: two daemons would write into the same logs, and the
+    second would remove what the first needs to find its servers again. Raises `StateFolderError`.
+    """
+    path = folder / "daemon.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        descriptor = no_follow(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        message = (
+            f"{path} cannot be opened: {error.strerror}; run as the user that the state folder "
+            "belongs to, or choose another with --state-dir"
+        )
+        raise StateFolderError(message) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            message = (
+                f"the state in {folder} is in use by process {owner}; stop that triaged first, or "
+                "choose another folder with --state-dir"
+            )
+            raise StateFolderError(message) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

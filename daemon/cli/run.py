@@ -69,7 +69,7 @@ def run(
             configure_logs(level=level, format=settings.log.format, stream=errors)
             screen = Screen(console=console, shown=not quiet, config=where, state=state)
             code = asyncio.run(_main(settings, state, screen))
-    except StartError as error:
+    except (StartError, StateFolderError) as error:
         raise CommandError(str(error)) from error
     except RuleError as error:
         raise CommandError(str(error), code=Exit.CONFIG) from error

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from daemon.app import Progress, start_daemon
+from daemon.config.settings import Settings
 from daemon.memory.index import _locked
-from daemon.state_folder import StateFolderError, prepare_state
+from daemon.state_folder import StateFolderError, held, prepare_state
 from daemon.store.account import Account
 from daemon.store.cluster import Cluster
 from daemon.store.settings import EmbeddedSettings
 from tiers.nofollow import no_follow
 from tiers.runtime.logfile import LogFile
+from tiers.runtime.ownership import free_port
+from tiers.runtime.states import ServerStatus
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
 STRANGER = 4242
@@ -102,3 +106,26 @@ async def test_no_other_link_is_followed(tmp_path: Path) -> None:
     assert log.rotate(limit=10)
     assert log.size() == 0
     assert secret.read_text() == "secret"
+
+
+def test_one_daemon_holds_it(tmp_path: Path) -> None:
+    with held(tmp_path / "state"):
+        for _ in range(2):
+            with (
+                pytest.raises(StateFolderError, match=rf"in use by process {os.getpid()};"),
+                held(tmp_path / "state"),
+            ):
+                pass
+    with held(tmp_path / "state"):
+        pass
+
+
+async def test_a_second_daemon_starts_no_server_there(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"api": {"port": free_port("127.0.0.1")}})
+    started: list[ServerStatus] = []
+    progress = Progress(part=lambda name, words: None, server=started.append)
+    with held(tmp_path), pytest.raises(StateFolderError, match="in use by process"):
+        async with start_daemon(settings, state_dir=tmp_path, progress=progress):
+            pass
+    assert started == []
+    assert os.listdir(tmp_path) == ["daemon.lock"]  # noqa: PTH208
