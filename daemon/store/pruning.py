@@ -14,6 +14,7 @@ _CHUNK = 500
 # Times of patterns are those at which events occurred, and an old log may be read today: what keeps
 # a pattern is an event or a verdict of it that this server stored lately. The caller's mutes are
 # deleted with their pattern, so one in force keeps it too. A row that somebody works on is skipped.
+# Events are looked up one pattern at a time (a join would read all of them): see `limit 1`.
 LOCK_UNSEEN = """
 select fingerprint from patterns p
 where fingerprint > %(after)s
@@ -26,7 +27,7 @@ where fingerprint > %(after)s
   and not exists (select from mutes m
                   where m.fingerprint = p.fingerprint and m.lifted_at is null
                     and (m.expires_at is null or m.expires_at > now()))
-  and not exists (select from events e where e.fingerprint = p.fingerprint)
+  and (select 1 from events e where e.fingerprint = p.fingerprint limit 1) is null
 order by fingerprint limit %(limit)s
 for update of p skip locked
 """
