@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TextIO, cast
 
@@ -22,6 +22,7 @@ from rich.text import Text
 from api.ports import LiveItem
 from daemon.app import Daemon, Progress, StartError, start_daemon
 from daemon.cli.context import Context
+from daemon.cli.ending import run_to_the_end
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import STYLES, clean
 from daemon.config.settings import Settings
@@ -65,10 +66,10 @@ def run(
     where = str(loaded.path) if loaded.path is not None else "built-in defaults"
     level = "warning" if watched else settings.log.level
     try:
-        with _patient_output() as (console, errors):
+        with _patient_output() as (console, errors, flush):
             configure_logs(level=level, format=settings.log.format, stream=errors)
             screen = Screen(console=console, shown=not quiet, config=where, state=state)
-            code = asyncio.run(_main(settings, state, screen))
+            code = run_to_the_end(_main(settings, state, screen), flush=flush)
     except (StartError, StateFolderError) as error:
         raise CommandError(str(error)) from error
     except RuleError as error:
@@ -82,17 +83,23 @@ def run(
 
 
 @contextlib.contextmanager
-def _patient_output() -> Iterator[tuple[Console, TextIO]]:
-    """Where the screen and the log go: neither a stopped terminal nor a closed pipe stops us."""
+def _patient_output() -> Iterator[tuple[Console, TextIO, Callable[[], None]]]:
+    """Where the screen and the log go: neither a stopped terminal nor a closed pipe stops us.
+    Third comes what gives the rest a moment to be written."""
     shown, errors = PatientStream(sys.stdout), PatientStream(sys.stderr)
+
+    def close() -> None:
+        shown.close()
+        errors.close()
+
     try:
         yield (
             Console(file=cast("TextIO", shown), highlight=False, soft_wrap=True),
             cast("TextIO", errors),
+            close,
         )
     finally:
-        shown.close()
-        errors.close()
+        close()
 
 
 async def _main(settings: Settings, state: Path, screen: Screen) -> int:
