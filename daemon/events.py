@@ -1,4 +1,4 @@
-"""What a source hands to intake: events, the cursor to resume from, and what was lost on the way."""
+"""What a source hands to intake: events, the cursor to go on from, and what was lost before it."""
 
 from __future__ import annotations
 
