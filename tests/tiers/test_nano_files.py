@@ -47,9 +47,7 @@ def test_a_short_or_missing_file_is_told_without_reading_it(tmp_path: Path) -> N
             files.verify(dataclasses.replace(whole, path=path))
 
 
-def test_an_unreadable_manifest_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_manifest_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "manifest.json"
     broken.write_text('{"models": [{"name": "x"}]}', encoding="utf-8")
     monkeypatch.setattr(files, "_MANIFEST", broken)
