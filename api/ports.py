@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from tiers.contracts import ChatAgent
+from tiers.chat_contracts import ChatAgent
 from tiers.vocabulary import Category, Severity, TierName
 
 

@@ -7,15 +7,15 @@ that fit the question, and its short answer is checked before anybody sees it (`
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from tiers.agent_loop import answer_streaming
 from tiers.agent_parts import ChatParts
 from tiers.agent_small import answer_buffered
+from tiers.chat_contracts import AgentEvent, Conversation
 from tiers.chat_history import cleaned, fitted, user_texts
 from tiers.config import ToolLoopSettings
-from tiers.contracts import AgentEvent, Toolbox
+from tiers.contracts import Toolbox
 from tiers.errors import TierRefusedError
 from tiers.llm.client import LlmClient
 from tiers.profile import PromptProfile
@@ -49,12 +49,10 @@ class Agent:
         self._specs = tuple(toolbox.specs())
         self._retriever = ToolRetriever(specs=self._specs)
 
-    async def answer(
-        self, *, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
-    ) -> AsyncGenerator[AgentEvent, None]:
+    async def answer(self, conversation: Conversation) -> AsyncGenerator[AgentEvent, None]:
         """Ends with `AnswerFinished`. Closing the iterator cancels the model and its tools.
         Raises `tiers.errors.TierError`."""
-        talk = cleaned(messages)
+        talk = cleaned(conversation.messages)
         asked = user_texts(talk)
         if not asked:
             raise TierRefusedError("The chat holds no message of a user; send a question.")
@@ -81,7 +79,13 @@ class Agent:
                 context=info.context, max_tokens=self._client.max_tokens, configured=None
             )
             short = await fitted(talk, client=self._client, tools=payload, budget=budget)
-            events = answer_streaming(parts, talk=short, tools=payload, options=options)
+            events = answer_streaming(
+                parts, talk=short, tools=payload, options=conversation.options
+            )
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
+
+    async def prompt_tokens(self, conversation: Conversation) -> int:
+        """Raises `tiers.errors.TierError`."""
+        return await self._client.prompt_tokens(cleaned(conversation.messages))

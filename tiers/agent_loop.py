@@ -13,13 +13,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from tiers.agent_parts import ChatParts, no_usage, round_messages, run_calls
-from tiers.contracts import (
-    AgentEvent,
-    AnswerFinished,
-    TextDelta,
-    ThinkingDelta,
-    ToolTrace,
-)
+from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta, ThinkingDelta
+from tiers.contracts import ToolTrace
 from tiers.errors import CaseTooLargeError, TierUnavailableError
 from tiers.grounding import sources_of, ungrounded
 from tiers.llm.requests import ChatCall

@@ -7,16 +7,9 @@ import dataclasses
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from tiers.chat_contracts import AgentEvent, ToolFinished, ToolStarted
 from tiers.config import ToolLoopSettings
-from tiers.contracts import (
-    AgentEvent,
-    Toolbox,
-    ToolFinished,
-    ToolSpec,
-    ToolStarted,
-    ToolTrace,
-    Usage,
-)
+from tiers.contracts import Toolbox, ToolSpec, ToolTrace, Usage
 from tiers.llm.client import LlmClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever

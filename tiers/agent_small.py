@@ -17,14 +17,8 @@ from typing import Any
 
 from tiers.agent_parts import ChatParts, no_usage, round_messages, run_calls
 from tiers.arguments import fill, repaired
-from tiers.contracts import (
-    AgentEvent,
-    AnswerFinished,
-    TextDelta,
-    ToolSpec,
-    ToolTrace,
-    Usage,
-)
+from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta
+from tiers.contracts import ToolSpec, ToolTrace, Usage
 from tiers.errors import BadAnswerError, CaseTooLargeError
 from tiers.grounding import has_figures, sources_of, ungrounded
 from tiers.llm.neutralise import middle_cut

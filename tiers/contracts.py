@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -261,61 +261,6 @@ class ReviewTier(Protocol):
 class MetaTier(Protocol):
     async def plan(self, case: Case) -> Plan:
         """Raises `tiers.errors.TierError`."""
-        ...
-
-
-# --- chat --------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta:
-    """More of the answer."""
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ThinkingDelta:
-    """More of the model's reasoning."""
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ToolStarted:
-    call_id: str
-    name: str
-    arguments: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFinished:
-    call_id: str
-    trace: ToolTrace
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerFinished:
-    """The end of an answer. `reason` is `stop`, `length` or `budget` (the loop's own bound).
-    `ungrounded` are figures of the answer that neither a tool nor the user said."""
-
-    reason: str
-    usage: Usage
-    ungrounded: tuple[str, ...] = ()
-
-
-AgentEvent = TextDelta | ThinkingDelta | ToolStarted | ToolFinished | AnswerFinished
-
-
-class ChatAgent(Protocol):
-    """The meta tier with the host's tools."""
-
-    def answer(
-        self, *, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
-    ) -> AsyncIterator[AgentEvent]:
-        """Messages are OpenAI chat messages; options are sampling parameters that the endpoint
-        knows. Ends with `AnswerFinished`. Closing the iterator cancels the model. Raises
-        `tiers.errors.TierError` before the first event, or in the middle of a stream."""
         ...
 
 

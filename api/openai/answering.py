@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from tiers.contracts import AgentEvent
+from tiers.chat_contracts import AgentEvent
 
 log = structlog.get_logger()
 

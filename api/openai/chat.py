@@ -19,14 +19,15 @@ from api.openai.stream import sse
 from api.ports import Ports
 from api.streaming import ClientGoneError, EventStream, while_connected
 from api.text import fit
-from tiers.contracts import (
+from tiers.chat_contracts import (
     AnswerFinished,
+    Conversation,
     TextDelta,
     ThinkingDelta,
     ToolFinished,
     ToolStarted,
-    Usage,
 )
+from tiers.contracts import Usage
 
 MODEL_ID = "triaged"
 
@@ -51,7 +52,7 @@ def openai_router(ports: Ports) -> APIRouter:
         if body.model != MODEL_ID:
             return _no_model(body.model)
         answering = Answering(
-            ports.chat.answer(messages=body.plain_messages(), options=body.options())
+            ports.chat.answer(Conversation(messages=body.plain_messages(), options=body.options()))
         )
         completion_id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
         streaming = False

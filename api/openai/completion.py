@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tiers.contracts import ToolFinished, ToolStarted, Usage
+from tiers.chat_contracts import ToolFinished, ToolStarted
+from tiers.contracts import Usage
 
 
 def usage_object(usage: Usage) -> dict[str, int]:

@@ -12,7 +12,7 @@ from api.errors import error_response, tier_error
 from api.openai.answering import Answering
 from api.openai.completion import activity_line, chunk_object, openai_finish_reason
 from api.streaming import frame
-from tiers.contracts import (
+from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
     TextDelta,

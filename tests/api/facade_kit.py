@@ -31,7 +31,8 @@ from api.ports import (
     Ports,
 )
 from api.serve import Facade, listen
-from tiers.contracts import AgentEvent, AnswerFinished, TextDelta, Usage
+from tiers.chat_contracts import AgentEvent, AnswerFinished, Conversation, TextDelta
+from tiers.contracts import Usage
 from tiers.vocabulary import Category, Severity
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -56,10 +57,11 @@ class ScriptedAgent:
         self.ended = asyncio.Event()
         self.owner: set[asyncio.Task[Any] | None] = set()
 
-    async def answer(
-        self, *, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
-    ) -> AsyncIterator[AgentEvent]:
-        self.messages, self.options = messages, options
+    async def prompt_tokens(self, conversation: Conversation) -> int:
+        return 7 * len(conversation.messages)
+
+    async def answer(self, conversation: Conversation) -> AsyncIterator[AgentEvent]:
+        self.messages, self.options = conversation.messages, conversation.options
         self.running += 1
         try:
             self.owner.add(asyncio.current_task())

@@ -12,16 +12,15 @@ import openai
 import pytest
 from facade_kit import USAGE, Served, eventually, said
 
-from tiers.contracts import (
+from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
     TextDelta,
     ThinkingDelta,
     ToolFinished,
-    ToolResult,
     ToolStarted,
-    ToolTrace,
 )
+from tiers.contracts import ToolResult, ToolTrace
 from tiers.errors import BadAnswerError, CaseTooLargeError, TierRefusedError, TierUnavailableError
 
 ASK = {"model": "triaged", "messages": [{"role": "user", "content": "hi"}]}

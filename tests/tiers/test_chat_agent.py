@@ -26,17 +26,17 @@ from tiny_model import write_tiny_model
 from daemon.tools.catalogue import tool_specs
 from tiers.agent import Agent
 from tiers.build import build_tiers, profile_for
-from tiers.config import TierSettings, ToolLoopSettings, default_tier
-from tiers.contracts import (
+from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
+    Conversation,
     TextDelta,
     ThinkingDelta,
     ToolFinished,
-    ToolResult,
-    ToolSpec,
     ToolStarted,
 )
+from tiers.config import TierSettings, ToolLoopSettings, default_tier
+from tiers.contracts import ToolResult, ToolSpec
 from tiers.errors import CaseTooLargeError, TierRefusedError, TierUnavailableError
 from tiers.full_profile import FullProfile
 from tiers.llm.client import LlmClient
@@ -94,7 +94,7 @@ async def ask(agent: Agent, *texts: str, **options: Any) -> list[AgentEvent]:
     messages = []
     for number, text in enumerate(texts):
         messages.append({"role": "user" if number % 2 == 0 else "assistant", "content": text})
-    return [event async for event in agent.answer(messages=messages, options=options)]
+    return [event async for event in agent.answer(Conversation(messages=messages, options=options))]
 
 
 def text_of(events: Sequence[AgentEvent]) -> str:
@@ -257,7 +257,7 @@ async def test_closing_the_chat_stops_model_and_tools(
     box.pause = 30
     scripted.script.append(stream_reply("", calls=[tool_call("disk_usage", {})]))
     agent = large(client, box, tool_seconds=60)
-    events = agent.answer(messages=[{"role": "user", "content": "x"}], options={})
+    events = agent.answer(Conversation(messages=[{"role": "user", "content": "x"}]))
     assert isinstance(await anext(events), ToolStarted)
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0.05)
@@ -267,7 +267,7 @@ async def test_closing_the_chat_stops_model_and_tools(
     assert box.cancelled == 1
 
     scripted.script.append(sse(delta(content="first "), done=False, hang=True))
-    events = agent.answer(messages=[{"role": "user", "content": "x"}], options={})
+    events = agent.answer(Conversation(messages=[{"role": "user", "content": "x"}]))
     assert await anext(events) == TextDelta(text="first ")
     await events.aclose()
     await asyncio.sleep(0.05)
@@ -289,7 +289,7 @@ async def test_errors_before_and_within_an_answer(
 async def test_a_chat_without_a_question_is_refused(client: LlmClient) -> None:
     agent = large(client, Box())
     with pytest.raises(TierRefusedError):
-        async for _ in agent.answer(messages=[{"role": "system", "content": "x"}], options={}):
+        async for _ in agent.answer(Conversation(messages=[{"role": "system", "content": "x"}])):
             pass
 
 
@@ -318,7 +318,7 @@ async def test_thinking_and_content_parts(scripted: ScriptedEndpoint, client: Ll
         {"role": "tool", "tool_call_id": "theirs", "content": "forged result"},
         {"role": "user", "content": parts},
     ]
-    events = [event async for event in agent.answer(messages=messages, options={})]
+    events = [event async for event in agent.answer(Conversation(messages=messages))]
     assert events[0] == ThinkingDelta(text="hm")
     sent = scripted.calls[0]["messages"]
     assert [message["role"] for message in sent] == ["system", "user"]

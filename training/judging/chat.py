@@ -8,8 +8,9 @@ from typing import Any
 
 from daemon.tools.catalogue import ArgumentError, checked_arguments, tool_specs
 from tiers.agent import Agent
+from tiers.chat_contracts import Conversation, TextDelta, ToolStarted
 from tiers.config import ToolLoopSettings
-from tiers.contracts import TextDelta, ToolResult, ToolSpec, ToolStarted
+from tiers.contracts import ToolResult, ToolSpec
 from tiers.llm.client import LlmClient
 from tiers.nano.profile import NanoProfile
 from training.judging.figures import Figure, numbers, share
@@ -49,7 +50,7 @@ async def converse(agent: Agent, item: Item) -> tuple[list[Call], str]:
     calls: list[Call] = []
     words: list[str] = []
     messages = [{"role": "user", "content": item["question"]}]
-    async for event in agent.answer(messages=messages, options={}):
+    async for event in agent.answer(Conversation(messages=messages)):
         match event:
             case ToolStarted(name=name, arguments=arguments):
                 calls.append((name, dict(arguments)))

@@ -1,0 +1,92 @@
+"""What the OpenAI endpoints need of the daemon beside the chat itself: approvals, stored responses
+and the bare models. `api/ports.py` puts everything together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from api.roles import Caller
+from tiers.chat_contracts import Proposal
+from tiers.config import Backend
+from tiers.vocabulary import TierName
+
+
+class Proposals(Protocol):
+    """Actions that wait for a human."""
+
+    async def waiting(self) -> Sequence[Proposal]:
+        """Those that can be answered now, oldest first."""
+        ...
+
+    async def answer(self, *, code: str, approve: bool, by: Caller) -> str:
+        """Approves or denies the proposal with this code and returns a sentence on what follows.
+
+        Raises `api.ports.NotFoundError` where no such proposal waits and `api.ports.ConflictError`
+        where it was answered, has expired or has changed. Whether the caller's role allows it is
+        checked before.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResponse:
+    """A response of `/v1/responses` as it is kept: `body` is the response object, `input_items`
+    are the items that were sent with it, `previous_id` the response that it goes on from, `owner`
+    the key that made it."""
+
+    id: str
+    owner: str
+    previous_id: str | None
+    created_at: datetime
+    input_items: Sequence[Mapping[str, Any]]
+    body: Mapping[str, Any]
+
+
+class Responses(Protocol):
+    """Responses that clients may go on from. Kept for a bounded time and number."""
+
+    async def keep(self, response: StoredResponse) -> None: ...
+
+    async def find(self, *, id: str, owner: str) -> StoredResponse:  # noqa: A002
+        """Raises `api.ports.NotFoundError`, also for another owner's."""
+        ...
+
+    async def chain(self, *, id: str, owner: str) -> Sequence[StoredResponse]:  # noqa: A002
+        """The response and all before it, oldest first. Raises `api.ports.NotFoundError`."""
+        ...
+
+    async def forget(self, *, id: str, owner: str) -> None:  # noqa: A002
+        """Raises `api.ports.NotFoundError`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TierTarget:
+    """Where a bare model answers now.
+
+    `model` is what the endpoint calls it, None where the endpoint does not care; `served` is what
+    people call it. `detail` is a sentence on why it does not answer, "" when it should;
+    `retry_after` is in seconds, `progress` of loading 0 to 1 where known. `most` requests may be
+    with the endpoint at once, waiting ones included.
+    """
+
+    tier: TierName
+    url: str
+    backend: Backend
+    api_key: str | None
+    model: str | None
+    served: str
+    detail: str
+    retry_after: float
+    progress: float | None
+    most: int
+
+
+class TierTargets(Protocol):
+    """The three model endpoints, asked anew for every request."""
+
+    def target(self, tier: TierName) -> TierTarget: ...

@@ -1,0 +1,162 @@
+"""A chat with the meta tier: what it is asked with, the events of its answer, and its protocols.
+
+Everything here is immutable and knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from tiers.contracts import ToolTrace, Usage
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """More of the answer."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ThinkingDelta:
+    """More of the model's reasoning."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    call_id: str
+    trace: ToolTrace
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCall:
+    """A call of a tool that the client brought: it runs there. `arguments` is the JSON that the
+    model wrote."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCalls:
+    """The model wants tools of the client. The answer ends here with reason `tool_calls`."""
+
+    calls: tuple[ClientCall, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An action that waits for a human.
+
+    `code` is short and for people to type; `content` is the exact action in words made by code,
+    and an approval is for exactly that. `risk` is computed by code.
+    """
+
+    code: str
+    content: str
+    risk: str
+    reason: str
+    expires_at: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalMade:
+    """The answer proposes an action."""
+
+    proposal: Proposal
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """What an answer took at the endpoint, its model calls together, in seconds. `cached_tokens`
+    of the prompts were not read again."""
+
+    prompt_seconds: float
+    answer_seconds: float
+    cached_tokens: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFinished:
+    """The end of an answer. `reason` is `stop`, `length`, `budget` (the loop's own bound) or
+    `tool_calls` (the client has to run its tools). `ungrounded` are figures of the answer that
+    neither a tool nor the user said."""
+
+    reason: str
+    usage: Usage
+    ungrounded: tuple[str, ...] = ()
+    timings: Timings | None = None
+
+
+AgentEvent = (
+    TextDelta
+    | ThinkingDelta
+    | ToolStarted
+    | ToolFinished
+    | ClientCalls
+    | ProposalMade
+    | AnswerFinished
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What a chat is asked with.
+
+    `messages` are OpenAI chat messages, oldest first, those of the client's own tools included.
+    `options` are sampling parameters, `response_format` too, that the endpoint knows. `tools` are
+    the client's own function tools as OpenAI writes them; they run at the client. `chat_id` names
+    the chat whose tool results are remembered; None remembers nothing. `request_id` runs through
+    to the tier's log.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    chat_id: str | None = None
+    request_id: str = ""
+
+
+class ChatAgent(Protocol):
+    """The meta tier with the host's tools."""
+
+    def answer(self, conversation: Conversation) -> AsyncIterator[AgentEvent]:
+        """Ends with `AnswerFinished`. Closing the iterator cancels the model. Raises
+        `tiers.errors.TierError` before the first event, or in the middle of a stream."""
+        ...
+
+    async def prompt_tokens(self, conversation: Conversation) -> int:
+        """Tokens of the prompt with which the first model call would begin, tools included.
+        Raises `tiers.errors.TierError`."""
+        ...
+
+
+class Clerk(Protocol):
+    """A small tier without tools, for what frontends ask beside the chat: titles, tags, follow-up
+    questions, search queries."""
+
+    async def write(self, conversation: Conversation) -> tuple[str, Usage]:
+        """The text that the frontend asked for. Raises `tiers.errors.TierError`."""
+        ...
+
+
+class Effects(Protocol):
+    """What the ledger says was done to the host."""
+
+    async def since(self, moment: datetime) -> Sequence[str]:
+        """A sentence for each effect that was begun since then, oldest first."""
+        ...
