@@ -15,52 +15,47 @@ import importlib.metadata
 import os
 import platform
 import secrets
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
 
-from api.app import create_app
 from api.ports import Ports
-from api.serve import Facade, PortTakenError, is_loopback, listen
-from daemon.config.settings import MemorySettings, Settings
+from api.serve import Facade
+from daemon.config.settings import Settings
 from daemon.engine import Engine, build_engine
 from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
 from daemon.events import Batch, Cursor
+from daemon.facade import facade_url, listen_for, make_app, stop_facade
 from daemon.intake.fold import Folded
 from daemon.intake.intake import Intake
 from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
-from daemon.memory.embed import Embedder, EndpointEmbedder, LexicalEmbedder
 from daemon.memory.none import NoRecall
-from daemon.memory.recall import Memory
+from daemon.remembering import make_memory
 from daemon.runtime import Failure, background, within
 from daemon.sources.base import Receipt
 from daemon.sources.supervise import SourceStatus, SourceSupervisor
 from daemon.state_folder import held
 from daemon.store import cursors
 from daemon.store.open import Store, open_store
-from daemon.store.pool import Database
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
-from daemon.views.memories import MemoriesView, closed_incidents
+from daemon.views.memories import MemoriesView
 from daemon.views.records import MetricsView, RecordsView
 from daemon.views.reviews import ReviewsView
 from daemon.views.status import Parts, StatusView
 from daemon.watching import make_sources
 from tiers.build import build_tiers
 from tiers.runtime.fleet import Fleet
-from tiers.runtime.ownership import holder_of
 from tiers.runtime.states import ServerStatus
 
 log = structlog.get_logger()
@@ -68,10 +63,6 @@ log = structlog.get_logger()
 _TIERS_SECONDS = 15.0
 """How long a start waits for the llama-servers. Large models take minutes to load, in which the
 host must not be unwatched."""
-
-
-class StartError(Exception):
-    """The daemon cannot start. The sentence says what, why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +99,7 @@ async def start_daemon(
     failure, live = Failure(), LiveHub()
     rules = load_rules(settings.intake.rules)
     async with contextlib.AsyncExitStack() as stack:
-        listener = _listen(settings, state_dir)
+        listener = listen_for(settings, state_dir)
         stack.callback(listener.close)
 
         stack.enter_context(held(state_dir))
@@ -126,7 +117,7 @@ async def start_daemon(
             background("maintenance", maintain(store.maintenance), failure=failure)
         )
 
-        memory = _memory(settings.memory, state_dir, database)
+        memory = make_memory(settings.memory, state_dir, database)
         if memory is not None:
             stack.push_async_callback(within, "memory", memory.close, deadline=5)
             await stack.enter_async_context(
@@ -247,11 +238,11 @@ async def start_daemon(
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
         )
-        facade = Facade(app=_app(settings, ports), listener=listener)
+        facade = Facade(app=make_app(settings, ports), listener=listener)
         serving = await stack.enter_async_context(
             background("facade", facade.serve(), failure=failure)
         )
-        stack.push_async_callback(_stop_facade, facade, serving)
+        stack.push_async_callback(stop_facade, facade, serving)
         await stack.enter_async_context(
             background(
                 "schedule",
@@ -271,7 +262,7 @@ async def start_daemon(
             ports=ports,
             live=live,
             failure=failure,
-            url=_url(settings),
+            url=facade_url(settings),
             engine=engine,
             store=store,
             sources=supervisor.status,
@@ -300,61 +291,6 @@ class _Emit:
         return await self.intake.emit(named)
 
 
-def _listen(settings: Settings, state_dir: Path) -> socket.socket:
-    api = settings.api
-    try:
-        return listen(host=api.host, port=api.port)
-    except PortTakenError as error:
-        holder = holder_of(api.port, state_dir=state_dir)
-        by = ""
-        if holder is not None:
-            by = f" by {holder.name}" + (f" (pid {holder.pid})" if holder.pid else "")
-        raise StartError(
-            f"{error}{by}; stop it, or choose another with api.port "
-            "(TRIAGED__API__PORT=8093 triaged run)"
-        ) from error
-    except OSError as error:
-        raise StartError(f"api.host {api.host}: cannot listen there: {error.strerror}") from error
-
-
-def _app(settings: Settings, ports: Ports) -> FastAPI:
-    api = settings.api
-    keys: list[str] = []
-    if api.keys_file is not None:
-        try:
-            text = api.keys_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"api.keys_file {api.keys_file}: cannot be read: {error}") from error
-        keys = [line.strip() for line in text.splitlines() if line.strip()]
-        if not keys:
-            raise StartError(f"api.keys_file {api.keys_file} holds no key; write one a line")
-    return create_app(
-        ports=ports,
-        version=importlib.metadata.version("triaged"),
-        keys=keys,
-        loopback=is_loopback(api.host),
-        body_limit=api.body_limit,
-    )
-
-
-def _memory(settings: MemorySettings, state_dir: Path, database: Database) -> Memory | None:
-    if not settings.enabled:
-        return None
-    embedder: Embedder = LexicalEmbedder()
-    if settings.embedder == "endpoint":
-        if settings.endpoint is None:
-            raise StartError("memory.embedder is 'endpoint': say its URL in memory.endpoint")
-        embedder = EndpointEmbedder(
-            url=settings.endpoint, model=settings.model, timeout=settings.timeout
-        )
-    return Memory(
-        folder=state_dir / "memory",
-        embedder=embedder,
-        timeout=settings.timeout,
-        everything=functools.partial(closed_incidents, database),
-    )
-
-
 def _say_new(live: LiveHub, groups: Sequence[Folded]) -> None:
     for entry in groups:
         for state in entry.new:
@@ -371,12 +307,6 @@ def _store_words(store: Store, state_dir: Path) -> str:
     return f"own PostgreSQL {store.postgres_version} in {state_dir / 'postgres'}"
 
 
-def _url(settings: Settings) -> str:
-    host = settings.api.host
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{settings.api.port}"
-
-
 async def _ended(task: asyncio.Task[Any]) -> None:
     """Waits, and raises what the task raises; being cancelled leaves the task alone."""
     await asyncio.shield(task)
@@ -387,9 +317,3 @@ async def _settled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
-
-
-async def _stop_facade(facade: Facade, serving: asyncio.Task[Any]) -> None:
-    """Lets open answers end for a few seconds."""
-    facade.stop()
-    await asyncio.wait({serving}, timeout=8)

@@ -15,3 +15,7 @@ class SourceAbsentError(Exception):
 class SourceError(Exception):
     """A source failed in a way it expects. The sentence says what, why and what to do; the
     supervisor starts it again with backoff."""
+
+
+class StartError(Exception):
+    """The daemon cannot start. The sentence says what, why and what to do."""

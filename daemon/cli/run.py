@@ -20,12 +20,13 @@ from rich.table import Table
 from rich.text import Text
 
 from api.ports import LiveItem
-from daemon.app import Daemon, Progress, StartError, start_daemon
+from daemon.app import Daemon, Progress, start_daemon
 from daemon.cli.context import Context
 from daemon.cli.ending import run_to_the_end
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import STYLES, clean
 from daemon.config.settings import Settings
+from daemon.errors import StartError
 from daemon.intake.rules import RuleError
 from daemon.logs import configure_logs
 from daemon.patient import PatientStream
