@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -16,8 +17,10 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.asked import note
 from api.errors import error_response
 from api.loopback import is_loopback
+from api.roles import Caller, Role
 
 _OPEN_PATHS = frozenset({"/healthz"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,6 +65,9 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        client = (scope.get("client") or ("",))[0]
+        caller = Caller(key="", role=Role.OPERATOR, client=client)
+        note(scope, caller=caller, request_id=secrets.token_hex(8))
         await self._with_body(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
