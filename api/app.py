@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from api.errors import install_error_handlers
 from api.guard import Guard
 from api.openai.chat import openai_router
+from api.openai.models import models_router
 from api.operator.health import health_router
 from api.operator.routes import operator_router
 from api.ports import Ports
@@ -37,6 +38,7 @@ def create_app(
     # Set when the daemon stops: streams that would never end by themselves end then.
     app.state.stopping = asyncio.Event()
     install_error_handlers(app)
+    app.include_router(models_router(ports))
     app.include_router(openai_router(ports))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
     app.include_router(health_router(ports))

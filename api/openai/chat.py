@@ -1,4 +1,4 @@
-"""`/v1/chat/completions` and `/v1/models`."""
+"""`/v1/chat/completions`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from api.body import JsonRoute
-from api.errors import error_response
 from api.openai.answering import Answering
 from api.openai.completion import activity_line, completion_object, openai_finish_reason
+from api.openai.models import MODEL_ID, no_model
 from api.openai.requests import ChatRequest
 from api.openai.stream import sse
 from api.ports import Ports
@@ -29,28 +29,15 @@ from tiers.chat_contracts import (
 )
 from tiers.contracts import Usage
 
-MODEL_ID = "triaged"
-
 
 def openai_router(ports: Ports) -> APIRouter:
     """The routes, with and without the `/v1` prefix."""
     router = APIRouter(tags=["openai"], route_class=JsonRoute)
-    started = int(time.time())
-
-    async def models() -> dict[str, object]:
-        """The models that answer here."""
-        return {"object": "list", "data": [_model(started, ports.chat_model)]}
-
-    async def model(model_id: str) -> Response:
-        """One of them."""
-        if model_id != MODEL_ID:
-            return _no_model(model_id)
-        return JSONResponse(_model(started, ports.chat_model))
 
     async def chat(body: ChatRequest, request: Request) -> Response:
         """An answer of the meta tier, with the host's tools, whole or streamed."""
         if body.model != MODEL_ID:
-            return _no_model(body.model)
+            return no_model(body.model)
         answering = Answering(
             ports.chat.answer(Conversation(messages=body.plain_messages(), options=body.options()))
         )
@@ -78,10 +65,6 @@ def openai_router(ports: Ports) -> APIRouter:
                 await answering.close()
 
     for prefix in ("/v1", ""):
-        router.add_api_route(f"{prefix}/models", models, methods=["GET"])
-        router.add_api_route(
-            f"{prefix}/models/{{model_id:path}}", model, methods=["GET"], response_model=None
-        )
         router.add_api_route(
             f"{prefix}/chat/completions", chat, methods=["POST"], response_model=None
         )
@@ -101,25 +84,6 @@ class AnswerStream(EventStream):
             await super().__call__(scope, receive, send)
         finally:
             await self._answering.close()
-
-
-def _model(created: int, behind: str) -> dict[str, object]:
-    return {
-        "id": MODEL_ID,
-        "object": "model",
-        "created": created,
-        "owned_by": "triaged",
-        "meta": {"model": behind},
-    }
-
-
-def _no_model(asked: str) -> Response:
-    return error_response(
-        status=404,
-        message=f"There is no model {asked[:80]!r}; there is {MODEL_ID!r}.",
-        param="model",
-        code="model_not_found",
-    )
 
 
 async def _whole(answering: Answering, *, completion_id: str, created: int) -> Response:
