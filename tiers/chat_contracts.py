@@ -6,6 +6,7 @@ Everything here is immutable and knows nothing of HTTP.
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -145,12 +146,29 @@ class ChatAgent(Protocol):
         ...
 
 
-class Clerk(Protocol):
-    """A small tier without tools, for what frontends ask beside the chat: titles, tags, follow-up
-    questions, search queries."""
+class Errand(enum.StrEnum):
+    """What a frontend asks for beside the chat."""
 
-    async def write(self, conversation: Conversation) -> tuple[str, Usage]:
-        """The text that the frontend asked for. Raises `tiers.errors.TierError`."""
+    TITLE = "title"
+    TAGS = "tags"
+    FOLLOW_UPS = "follow_ups"
+    """Questions that the user might ask next."""
+    QUERY = "query"
+    """Queries for a search, made of what the user asked."""
+    EMOJI = "emoji"
+    AUTOCOMPLETE = "autocomplete"
+    """How the text that the user types may go on."""
+    OTHER = "other"
+
+
+class Clerk(Protocol):
+    """A small tier without tools, for what frontends ask beside the chat."""
+
+    async def write(
+        self, conversation: Conversation, errand: Errand = Errand.OTHER
+    ) -> tuple[str, Usage]:
+        """The text that the frontend asked for, in the form that its request names (JSON, for
+        most). Raises `tiers.errors.TierError`."""
         ...
 
 
