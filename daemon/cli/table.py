@@ -23,6 +23,7 @@ MODULES = {
     "ask": "daemon.cli.ask",
     "review": "daemon.cli.review",
     "memory": "daemon.cli.memory",
+    "hardware": "daemon.cli.hardware",
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a
 command that has commands of its own."""
