@@ -12,7 +12,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.ports import BusyError, ConflictError, NotFoundError
-from tiers.errors import CaseTooLargeError, TierError, TierRefusedError, TierUnavailableError
+from tiers.errors import (
+    CaseTooLargeError,
+    QueueFullError,
+    TierError,
+    TierRefusedError,
+    TierUnavailableError,
+)
 
 log = structlog.get_logger()
 
@@ -54,11 +60,10 @@ def error_response(
 
 def tier_error(error: TierError) -> JSONResponse:
     """What a client is told when a model could not answer."""
+    if isinstance(error, QueueFullError):
+        return _later(429, error, code="queue_full", seconds=error.retry_after)
     if isinstance(error, TierUnavailableError):
-        wait = str(max(1, round(error.retry_after)))
-        return error_response(
-            status=503, message=str(error), code="tier_unavailable", headers={"Retry-After": wait}
-        )
+        return _later(503, error, code="tier_unavailable", seconds=error.retry_after)
     if isinstance(error, CaseTooLargeError):
         return error_response(
             status=400, message=str(error), param="messages", code="context_length_exceeded"
@@ -66,6 +71,14 @@ def tier_error(error: TierError) -> JSONResponse:
     if isinstance(error, TierRefusedError):
         return error_response(status=400, message=str(error), code="refused_by_model")
     return error_response(status=502, message=str(error), code="bad_answer")
+
+
+def _later(status: int, error: Exception, *, code: str, seconds: float) -> JSONResponse:
+    """An error that passes: with the time after which to ask again, in whole seconds."""
+    wait = str(max(1, round(seconds)))
+    return error_response(
+        status=status, message=str(error), code=code, headers={"Retry-After": wait}
+    )
 
 
 def _param(location: Sequence[Any]) -> str | None:
@@ -114,10 +127,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(BusyError)
     async def _busy(_: Request, error: BusyError) -> JSONResponse:
-        wait = str(max(1, round(error.retry_after)))
-        return error_response(
-            status=503, message=str(error), code="busy", headers={"Retry-After": wait}
-        )
+        return _later(503, error, code="busy", seconds=error.retry_after)
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> JSONResponse:

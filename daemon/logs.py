@@ -54,7 +54,10 @@ def configure_logs(
 
 
 def _hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    for name in event:
+    for name, value in event.items():
+        # A count of tokens is none: secrets are texts.
+        if isinstance(value, int | float):
+            continue
         if any(word in name.lower() for word in _SECRETS):
             event[name] = "(not shown)"
     return event

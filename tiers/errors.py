@@ -15,6 +15,10 @@ class TierUnavailableError(TierError):
         self.retry_after = retry_after
 
 
+class QueueFullError(TierUnavailableError):
+    """Wait: the endpoint is well, and as many calls as may wait for it wait already."""
+
+
 class BadAnswerError(TierError):
     """Ask again once with `problem`, then mark: the answer was not what the schema asks for."""
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tiers.errors import TierUnavailableError
+from tiers.errors import QueueFullError
 
 
 class Admission:
@@ -26,11 +26,11 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Holds a slot for the block. Raises `TierUnavailableError` when too many wait already;
+        """Holds a slot for the block. Raises `QueueFullError` when too many wait already;
         the caller bounds the time."""
         if self.waiting >= self._queue and self._semaphore.locked():
             self.turned_away += 1
-            raise TierUnavailableError(
+            raise QueueFullError(
                 f"{self._name}: {self.running} calls run and {self.waiting} wait already; "
                 "try again later, or raise `parallel` or `queue` of this tier",
                 retry_after=5.0,
