@@ -12,6 +12,7 @@ from api.guard import Guard
 from api.openai.chat import openai_router
 from api.openai.models import models_router
 from api.operator.health import health_router
+from api.operator.proposals import proposals_router
 from api.operator.routes import operator_router
 from api.ports import Ports
 
@@ -41,6 +42,7 @@ def create_app(
     app.include_router(models_router(ports))
     app.include_router(openai_router(ports))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
+    app.include_router(proposals_router(ports))
     app.include_router(health_router(ports))
     app.add_middleware(Guard, keys=tuple(keys), loopback=loopback, body_limit=body_limit)
     return app

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from tiers.chat_contracts import ChatAgent
+from api.observing import AnswerObserver, NoObserver
+from api.ports_chat import ChatOptions, Proposals
+from tiers.chat_contracts import ChatAgent, Clerk
 from tiers.vocabulary import Category, Severity, TierName
 
 
@@ -340,3 +342,8 @@ class Ports:
     chat: ChatAgent
     chat_model: str
     """The id of the model behind `triaged`, for information."""
+    proposals: Proposals
+    clerk: Clerk | None = None
+    """None: frontends' housekeeping is answered like any chat."""
+    chat_options: ChatOptions = dataclasses.field(default_factory=ChatOptions)
+    observer: AnswerObserver = dataclasses.field(default_factory=NoObserver)

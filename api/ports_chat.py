@@ -15,6 +15,17 @@ from tiers.config import Backend
 from tiers.vocabulary import TierName
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ChatOptions:
+    """How chats are shown and logged. `housekeeping`: whether titles, tags and the like go to the
+    clerk. `show_tools`: whether each tool call stands in the answer's text, for everybody.
+    `log_prompts`: whether questions and answers are logged."""
+
+    housekeeping: bool = True
+    show_tools: bool = False
+    log_prompts: bool = False
+
+
 class Proposals(Protocol):
     """Actions that wait for a human."""
 

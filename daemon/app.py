@@ -50,6 +50,7 @@ from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
 from daemon.views.memories import MemoriesView
+from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
 from daemon.views.reviews import ReviewsView
 from daemon.views.status import Parts, StatusView
@@ -237,6 +238,8 @@ async def start_daemon(
             memories=MemoriesView(memory=memory),
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
+            proposals=ProposalsView(),
+            chat_options=settings.chat_options(),
         )
         facade = Facade(app=make_app(settings, ports), listener=listener)
         serving = await stack.enter_async_context(

@@ -20,6 +20,7 @@ MODULES = {
     "inject": "daemon.cli.inject",
     "scan": "daemon.cli.scan",
     "incidents": "daemon.cli.incidents",
+    "proposals": "daemon.cli.proposals",
     "ask": "daemon.cli.ask",
     "review": "daemon.cli.review",
     "memory": "daemon.cli.memory",

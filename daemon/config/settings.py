@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from api.loopback import is_loopback
+from api.ports_chat import ChatOptions
 from daemon.sources.settings import (
     BackoffSettings,
     FilesSettings,
@@ -168,6 +169,21 @@ class ToolsSettings(_Section):
         return readable
 
 
+class ChatSettings(_Section):
+    """How chats with the model `triaged` are answered."""
+
+    housekeeping: Literal["trigger", "review", "meta", "off"] = Field(
+        "review",
+        description="tier that writes what frontends ask for beside the chat (titles, tags, "
+        "follow-up questions, search queries); off: such requests are answered like any chat",
+    )
+    show_tools: bool = Field(
+        False,
+        description="show each tool call with its result in the text of every answer; without it "
+        "only clients that ask for it get that",
+    )
+
+
 class ApiSettings(_Section):
     """The facade."""
 
@@ -179,6 +195,7 @@ class ApiSettings(_Section):
     keys_file: Path | None = Field(
         None, description="one key a line; needed to listen on anything but loopback"
     )
+    chat: ChatSettings = Field(default_factory=ChatSettings)
 
     @model_validator(mode="after")
     def _keys_where_others_reach_it(self) -> Self:
@@ -212,6 +229,9 @@ class LogSettings(_Section):
     format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: for people on a terminal, JSON elsewhere"
     )
+    prompts: bool = Field(
+        False, description="log what is asked in chats and what is answered, word for word"
+    )
 
 
 class Settings(_Section):
@@ -230,6 +250,14 @@ class Settings(_Section):
     tools: ToolsSettings = Field(default_factory=ToolsSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    def chat_options(self) -> ChatOptions:
+        """What the facade is told of chats."""
+        return ChatOptions(
+            housekeeping=self.api.chat.housekeeping != "off",
+            show_tools=self.api.chat.show_tools,
+            log_prompts=self.log.prompts,
+        )
 
     @model_validator(mode="after")
     def _a_port_each(self) -> Self:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from api.app import create_app
+from api.observing import AnswerRecord
 from api.ports import (
     Accepted,
     Accounting,
@@ -30,8 +31,17 @@ from api.ports import (
     PartStatus,
     Ports,
 )
+from api.ports_chat import ChatOptions
+from api.roles import Caller
 from api.serve import Facade, listen
-from tiers.chat_contracts import AgentEvent, AnswerFinished, Conversation, TextDelta
+from tiers.chat_contracts import (
+    AgentEvent,
+    AnswerFinished,
+    Conversation,
+    Errand,
+    Proposal,
+    TextDelta,
+)
 from tiers.contracts import Usage
 from tiers.vocabulary import Category, Severity
 
@@ -50,6 +60,7 @@ class ScriptedAgent:
     """Answers what the test says, and knows whether it was cancelled."""
 
     def __init__(self) -> None:
+        self.asked: Conversation | None = None
         self.script: Script = lambda: said("Hel", "lo")
         self.messages: Sequence[Mapping[str, Any]] = ()
         self.options: Mapping[str, Any] = {}
@@ -61,6 +72,7 @@ class ScriptedAgent:
         return 7 * len(conversation.messages)
 
     async def answer(self, conversation: Conversation) -> AsyncIterator[AgentEvent]:
+        self.asked = conversation
         self.messages, self.options = conversation.messages, conversation.options
         self.running += 1
         try:
@@ -243,6 +255,70 @@ class FakeMemories:
         return 4
 
 
+PROPOSAL = Proposal(
+    code="K7F3",
+    content="restart the unit nginx.service",
+    risk="moderate",
+    reason="it does not answer",
+    expires_at=AT,
+)
+
+
+class FakeProposals:
+    """One proposal waits, until it is answered."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, bool, str]] = []
+
+    async def waiting(self) -> Sequence[Proposal]:
+        return () if self.answers else (PROPOSAL,)
+
+    async def answer(self, *, code: str, approve: bool, by: Caller) -> str:
+        if code != PROPOSAL.code:
+            raise NotFoundError(f"there is no proposal {code}")
+        if self.answers:
+            raise ConflictError(f"the proposal {code} was answered already")
+        self.answers.append((code, approve, by.name))
+        return f"{'Approved' if approve else 'Denied'}: {PROPOSAL.content}."
+
+
+class FakeClerk:
+    """Writes what the test says, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.text = '{"title": "Full disk"}'
+        self.asked: list[tuple[Conversation, Errand]] = []
+
+    async def write(
+        self, conversation: Conversation, errand: Errand = Errand.OTHER
+    ) -> tuple[str, Usage]:
+        self.asked.append((conversation, errand))
+        return self.text, USAGE
+
+
+class KeptMeasures:
+    """Keeps what it is told of answers."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.first: list[float] = []
+        self.gaps: list[float] = []
+        self.records: list[AnswerRecord] = []
+
+    def began(self, *, endpoint: str) -> None:
+        self.running += 1
+
+    def first_output(self, *, endpoint: str, seconds: float) -> None:
+        self.first.append(seconds)
+
+    def gap(self, *, endpoint: str, seconds: float) -> None:
+        self.gaps.append(seconds)
+
+    def ended(self, record: AnswerRecord) -> None:
+        self.running -= 1
+        self.records.append(record)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """A running facade and the doubles behind it."""
@@ -255,16 +331,24 @@ class Served:
     status: FakeStatus
     live: FakeLive
     reviews: FakeReviews
+    proposals: FakeProposals
+    clerk: FakeClerk
+    measures: KeptMeasures
     facade: Facade | None
     app: Any
 
 
 def assembled(
-    *, keys: Sequence[str] = (), body_limit: int = 1_000_000, loopback: bool = True
+    *,
+    keys: Sequence[str] = (),
+    body_limit: int = 1_000_000,
+    loopback: bool = True,
+    options: ChatOptions | None = None,
 ) -> Served:
     """The app alone, for what needs no socket."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
     status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
+    proposals, clerk, measures = FakeProposals(), FakeClerk(), KeptMeasures()
     ports = Ports(
         events=events,
         incidents=incidents,
@@ -274,6 +358,10 @@ def assembled(
         memories=FakeMemories(),
         chat=agent,
         chat_model="nano",
+        proposals=proposals,
+        clerk=clerk,
+        chat_options=options or ChatOptions(),
+        observer=measures,
     )
     app = create_app(ports=ports, version="1", keys=keys, loopback=loopback, body_limit=body_limit)
     return Served(
@@ -285,6 +373,9 @@ def assembled(
         status=status,
         live=live,
         reviews=reviews,
+        proposals=proposals,
+        clerk=clerk,
+        measures=measures,
         facade=None,
         app=app,
     )

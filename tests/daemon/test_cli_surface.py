@@ -32,6 +32,7 @@ COMMANDS = (
     "inject",
     "scan",
     "incidents",
+    "proposals",
     "ask",
     "review",
     "memory",
