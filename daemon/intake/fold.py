@@ -17,7 +17,7 @@ from daemon.intake.deltas import Arrived, alias_of, delta_of, stored_event
 from daemon.intake.mutes import Mute, MuteAnswer, consult
 from daemon.intake.pattern import OVERFLOW
 from daemon.intake.patterns import Pattern, PatternTable
-from daemon.intake.rules import Rule, RuleBook
+from daemon.intake.rules import Rule, RuleBook, wording
 from daemon.intake.state import KnownVerdict, PatternState
 from daemon.intake.units import steady_unit
 from daemon.intake.values import ValueReader
@@ -135,6 +135,7 @@ class Fold:
         patterns = self._table.reduce_batch(events)
         _, new_aliases = self._table.drain_new()
         reworded = {alias.fingerprint for alias in new_aliases}
+        wordings: set[tuple[str, str, str]] = set()
         arrived: dict[str, Arrived] = {}
         stored: list[StoredEvent] = []
         keys: list[FoldedKey] = []
@@ -155,7 +156,9 @@ class Fold:
                 arrived[fingerprint] = entry
             if fingerprint in reworded or pattern.text == OVERFLOW:
                 # The pattern took in another wording: a rule may speak about this one.
-                self._match(entry.state, event.text, unit=event.unit)
+                words = (fingerprint, event.unit, wording(event.text))
+                self._match(entry.state, event.text, unit=event.unit, seen=words in wordings)
+                wordings.add(words)
             self._count(entry, event, at)
             lines.append(fingerprint)
             if _keep(entry):
@@ -229,9 +232,11 @@ class Fold:
             sampled=SAMPLED_VALUES if state.count < WELL_KNOWN else SAMPLED_WELL_KNOWN,
         )
 
-    def _match(self, state: PatternState, text: str, *, unit: str) -> None:
-        """`unit` is the event's: a pattern that several units share has none of its own."""
-        found = self._rules.find_all(unit=state.unit or steady_unit(unit), text=text)
+    def _match(self, state: PatternState, text: str, *, unit: str, seen: bool = False) -> None:
+        """`unit` is the event's: a pattern that several units share has none of its own. `seen`:
+        the rules were shown the same wording."""
+        find = self._rules.find_by_numbers if seen else self._rules.find_all
+        found = find(unit=state.unit or steady_unit(unit), text=text)
         if not found:
             return
         known = self._rules_of.get(state.fingerprint, ())

@@ -25,6 +25,10 @@ log = structlog.get_logger()
 _SLICE_EVENTS = 1_000
 """A larger batch would hold the event loop for longer than chats like to wait."""
 
+_SHARE = 0.5
+"""Of the time that a slice took, a commit under way gets so much, to hear PostgreSQL's answers and
+go on: else each of them waits for another slice, and slices of new patterns take long."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Between attempts where PostgreSQL refuses everything."""
 
@@ -147,7 +151,7 @@ class Intake:
                 # What comes while a group is committed makes the next group: the busier, the
                 # larger.
                 if size < self._group_events and not self._queue.empty():
-                    waiting.append(await self._fold_next())
+                    waiting.append(await self._fold_next(committing))
                     size += len(waiting[-1].batch.events)
                 if waiting and committing is None:
                     group = _group_of(waiting)
@@ -177,13 +181,18 @@ class Intake:
         finally:
             arrival.cancel()
 
-    async def _fold_next(self) -> _FoldedBatch:
+    async def _fold_next(self, committing: asyncio.Task[None] | None) -> _FoldedBatch:
         """Folds the batch that has waited longest. There must be one."""
         batch, receipt = self._queue.get_nowait()
         folded = []
+        now = asyncio.get_running_loop().time
         for piece in _slices(batch):
+            began = now()
             folded.append(self._fold_one(piece))
-            await asyncio.sleep(0)
+            if committing is None or committing.done():
+                await asyncio.sleep(0)
+            else:
+                await asyncio.wait({committing}, timeout=_SHARE * (now() - began))
         return _FoldedBatch(batch=batch, receipt=receipt, folded=tuple(folded))
 
     def _fold_one(self, piece: Batch) -> Folded:

@@ -74,12 +74,35 @@ class Rule:
         return self.unless is None or self.unless.search(text) is None
 
 
+_NUMBERS = re.compile(r"[0-9]+")
+_QUANTIFIER = re.compile(r"\{[0-9,]+\}")
+_DIGITS = re.compile(r"[1-9]|\\d(?![+*])")
+
+
+def wording(text: str) -> str:
+    """The text with "1" for every number but zero: what nearly all rules go by."""
+    return _NUMBERS.sub(_zero_or_more, text)
+
+
+def _zero_or_more(number: re.Match[str]) -> str:
+    return "0" if number[0] == "0" else "1"
+
+
+def _reads_numbers(rule: Rule) -> bool:
+    """Whether it may matter to a rule which number other than zero there is. Yes when in doubt."""
+    return any(
+        each is not None and _DIGITS.search(_QUANTIFIER.sub("", each.pattern)) is not None
+        for each in (rule.match, rule.unless)
+    )
+
+
 class RuleBook:
     """All rules of this host. The worst one that applies wins; a rule without a burst beats one
     with a burst of the same severity."""
 
     def __init__(self, *, rules: Sequence[Rule]) -> None:
         self._rules = tuple(sorted(rules, key=Rule.order))
+        self._of_numbers = tuple(rule for rule in self._rules if _reads_numbers(rule))
         self._by_name = {rule.name: rule for rule in self._rules}
 
     def __len__(self) -> int:
@@ -88,6 +111,10 @@ class RuleBook:
     def find_all(self, *, unit: str, text: str) -> list[Rule]:
         """Every rule that applies to a text, the worst first."""
         return [rule for rule in self._rules if rule.applies(unit=unit, text=text)]
+
+    def find_by_numbers(self, *, unit: str, text: str) -> list[Rule]:
+        """Those that apply to a text and may not to another one of the same `wording`."""
+        return [rule for rule in self._of_numbers if rule.applies(unit=unit, text=text)]
 
     def find(self, *, unit: str, text: str) -> Rule | None:
         """The worst rule that applies to a text, or None."""
