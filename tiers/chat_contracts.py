@@ -94,11 +94,13 @@ class Timings:
 class AnswerFinished:
     """The end of an answer. `reason` is `stop`, `length`, `budget` (the loop's own bound) or
     `tool_calls` (the client has to run its tools). `ungrounded` are figures of the answer that
-    neither a tool nor the user said."""
+    neither a tool nor the user said; `corrections` are sentences about changes that the answer
+    claims and the ledger does not know. Where the answer is prose it ends with both."""
 
     reason: str
     usage: Usage
     ungrounded: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
     timings: Timings | None = None
 
 
@@ -119,9 +121,10 @@ class Conversation:
 
     `messages` are OpenAI chat messages, oldest first, those of the client's own tools included.
     `options` are sampling parameters, `response_format` too, that the endpoint knows. `tools` are
-    the client's own function tools as OpenAI writes them; they run at the client. `chat_id` names
-    the chat whose tool results are remembered; None remembers nothing. `request_id` runs through
-    to the tier's log.
+    the client's own function tools as OpenAI writes them; they run at the client; `tool_choice` is
+    about them alone. `chat_id` names the chat whose tool results are remembered, and must be one
+    caller's own: whoever says the same id reads the same results. None remembers nothing.
+    `request_id` goes to the endpoint as X-Request-ID.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -172,9 +175,14 @@ class Clerk(Protocol):
         ...
 
 
+class EffectsUnreadableError(Exception):
+    """The ledger cannot be read now. The message says why."""
+
+
 class Effects(Protocol):
     """What the ledger says was done to the host."""
 
     async def since(self, moment: datetime) -> Sequence[str]:
-        """A sentence for each effect that was begun since then, oldest first."""
+        """A sentence for each effect that was begun since then, oldest first. Raises
+        `EffectsUnreadableError`."""
         ...

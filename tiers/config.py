@@ -166,6 +166,34 @@ class ToolLoopSettings(_Section):
         6_000, ge=200, le=1_000_000, description="characters of a tool's result shown to a model"
     )
     tool_seconds: float = Field(20.0, gt=0, le=600, description="seconds that one call may take")
+    client_tools: int = Field(
+        64, ge=0, le=512, description="tools that a chat's client may bring in one request"
+    )
+    client_tool_chars: int = Field(
+        16_000, ge=256, le=1_000_000, description="characters of one such tool, as JSON"
+    )
+    remembered_chats: int = Field(
+        200, ge=1, le=100_000, description="chats whose tool results are remembered"
+    )
+    remembered_results: int = Field(
+        24, ge=1, le=1000, description="tool results remembered of one chat"
+    )
+    remembered_mib: int = Field(
+        16, ge=1, le=65_536, description="MiB of memory for all remembered tool results"
+    )
+    remembered_seconds: float = Field(
+        3600.0, gt=0, le=604_800, description="seconds that a tool result is remembered"
+    )
+    fresh_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="seconds in which a remembered result is as good as a new one",
+    )
+    unsupported_figures: Literal["mark", "off"] = Field(
+        "mark",
+        description="mark: an answer ends with the figures that no look-up supports; off: it does not",
+    )
 
 
 _DEFAULTS: Mapping[TierName, TierSettings] = {

@@ -18,7 +18,7 @@ from tiers.contracts import Usage
 from tiers.errors import TierError, TierUnavailableError
 from tiers.llm.admission import Admission
 from tiers.llm.counting import TokenCounter
-from tiers.llm.requests import ChatCall, chat_body, chosen_model, read_key
+from tiers.llm.requests import ChatCall, chat_body, chosen_model, headers_of, read_key
 from tiers.llm.streaming import StreamReader
 from tiers.llm.transport import Transport
 from tiers.llm.wire import (
@@ -26,6 +26,7 @@ from tiers.llm.wire import (
     Decision,
     Delta,
     ModelInfo,
+    cached_tokens_of,
     count_of,
     mapping,
     text_of,
@@ -137,7 +138,9 @@ class LlmClient:
         async with self._forgetting(), self._http.deadline(timeout or self.timeout_seconds):
             body = await self._body(call)
             async with self.admission.slot():
-                document, seconds = await self._http.json("POST", "/v1/chat/completions", body)
+                document, seconds = await self._http.json(
+                    "POST", "/v1/chat/completions", body, headers=headers_of(call)
+                )
         choices = document.get("choices")
         choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
         message = mapping(choice.get("message"))
@@ -153,6 +156,8 @@ class LlmClient:
             tool_calls=tool_calls_from(message),
             finish_reason=text_of(choice.get("finish_reason")) or "stop",
             usage=self._usage(document, seconds),
+            timings=(timings := mapping(document.get("timings"))),
+            cached_tokens=cached_tokens_of(document, timings),
         )
 
     async def stream(
@@ -169,7 +174,7 @@ class LlmClient:
                 await stack.enter_async_context(self.admission.slot())
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
                 response = await stack.enter_async_context(
-                    self._http.open("POST", "/v1/chat/completions", body)
+                    self._http.open("POST", "/v1/chat/completions", body, headers=headers_of(call))
                 )
             reader = StreamReader(
                 name=self.name,

@@ -15,11 +15,14 @@ _OURS = frozenset(
     {"model", "messages", "stream", "stream_options", "tools", "tool_choice", "response_format"}
 )
 
+_ID_CHARS = 200
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """One chat request. `schema` constrains the answer to JSON; `options` are sampling
-    parameters that the endpoint knows; `max_tokens` None takes the tier's."""
+    """One chat request. `schema` constrains the answer to JSON, `form` too, as OpenAI's
+    `response_format`; `options` are sampling parameters that the endpoint knows; `max_tokens` None
+    takes the tier's; `request_id` goes along as X-Request-ID."""
 
     messages: Sequence[Mapping[str, Any]]
     schema: Mapping[str, Any] | None = None
@@ -27,6 +30,15 @@ class ChatCall:
     tool_choice: str | None = None
     max_tokens: int | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    form: Mapping[str, Any] | None = None
+    request_id: str = ""
+
+
+def headers_of(call: ChatCall) -> Mapping[str, str]:
+    """The headers that go along with a call. An id that no header may carry is left out."""
+    plain = call.request_id.isascii() and call.request_id.isprintable()
+    shown = call.request_id.strip()[:_ID_CHARS] if plain else ""
+    return {"X-Request-ID": shown} if shown else {}
 
 
 def chat_body(
@@ -44,6 +56,8 @@ def chat_body(
     if call.tools:
         body["tools"] = list(call.tools)
         body["tool_choice"] = call.tool_choice or "auto"
+    if call.form is not None:
+        body["response_format"] = dict(call.form)
     if call.schema is not None:
         body["response_format"] = {
             "type": "json_schema",

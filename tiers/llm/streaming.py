@@ -17,6 +17,7 @@ from tiers.llm.wire import (
     TextPart,
     ThinkingPart,
     ToolCallPart,
+    cached_tokens_of,
     count_of,
     mapping,
     text_of,
@@ -55,7 +56,12 @@ class StreamReader:
         usage: Usage = usage_from(
             self._usage, model=self._model, endpoint=self._url, seconds=seconds
         )
-        return StreamEnd(finish_reason=self._finish, usage=usage, timings=self._timings)
+        return StreamEnd(
+            finish_reason=self._finish,
+            usage=usage,
+            timings=self._timings,
+            cached_tokens=cached_tokens_of(self._usage, self._timings),
+        )
 
     @property
     def done(self) -> bool:

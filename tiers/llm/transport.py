@@ -74,13 +74,19 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def open(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """A successful response whose body is not read yet. Raises `TierError`; leaving the
         block closes the connection, which makes llama-server stop generating."""
         content = orjson.dumps(body) if body is not None else None
         try:
-            async with self._client.stream(method, path, content=content) as response:
+            sending = self._client.stream(method, path, content=content, headers=headers)
+            async with sending as response:
                 if response.status_code >= 400:
                     raise fault_from_response(
                         name=self.name,
@@ -108,11 +114,16 @@ class Transport:
         return b"".join(parts)
 
     async def json(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[Mapping[str, Any], float]:
         """The decoded object of an answer, and the seconds that it took. Raises `TierError`."""
         begun = time.monotonic()
-        async with self.open(method, path, body) as response:
+        async with self.open(method, path, body, headers=headers) as response:
             raw = await self.read(response)
         try:
             document = mapping(orjson.loads(raw))

@@ -27,6 +27,10 @@ class ChatAnswer:
     tool_calls: tuple[ToolCall, ...]
     finish_reason: str
     usage: Usage
+    timings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """llama-server's own, empty elsewhere."""
+    cached_tokens: int = 0
+    """Of the prompt, those that were not read again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class StreamEnd:
     finish_reason: str
     usage: Usage
     timings: Mapping[str, Any]
+    cached_tokens: int = 0
 
 
 Delta = TextPart | ThinkingPart | ToolCallPart | StreamEnd
@@ -103,6 +108,12 @@ def usage_from(body: Mapping[str, Any], *, model: str, endpoint: str, seconds: f
         completion_tokens=count_of(usage.get("completion_tokens", usage.get("output_tokens"))),
         seconds=seconds,
     )
+
+
+def cached_tokens_of(body: Mapping[str, Any], timings: Mapping[str, Any]) -> int:
+    """Tokens of a prompt that were taken from a cache, by the counts or by the timings."""
+    details = mapping(mapping(body.get("usage")).get("prompt_tokens_details"))
+    return count_of(details.get("cached_tokens")) or count_of(timings.get("cache_n"))
 
 
 def add_usage(first: Usage, second: Usage) -> Usage:
