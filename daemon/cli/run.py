@@ -27,6 +27,7 @@ from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import STYLES, clean
 from daemon.config.settings import Settings
 from daemon.errors import StartError
+from daemon.heap import settle_heap
 from daemon.intake.rules import RuleError
 from daemon.logs import configure_logs
 from daemon.patient import PatientStream
@@ -120,6 +121,7 @@ async def _main(settings: Settings, state: Path, screen: Screen) -> int:
                 if stop.is_set():
                     return 0
                 screen.ready(daemon, seconds=time.monotonic() - started)
+                settle_heap()
                 async with asyncio.TaskGroup() as group:
                     showing = group.create_task(screen.follow(daemon))
                     await _first(stop, daemon)

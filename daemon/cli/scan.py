@@ -24,6 +24,7 @@ from rich.text import Text
 from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import clean, severity_text
+from daemon.heap import settle_heap
 from daemon.intake.rules import RuleError
 from daemon.logs import configure_logs
 from daemon.scan.report import ScanReport, headline
@@ -65,6 +66,7 @@ def scan(
     except OSError as error:
         raise CommandError(f"{error.filename}: cannot be written: {error.strerror}") from error
     told: list[signal.Signals] = []
+    settle_heap()
     with _bar() as bar:
         try:
             report = asyncio.run(
