@@ -1,4 +1,4 @@
-"""`triaged ask`: one question to the meta tier with the host's tools."""
+"""`triaged ask`: one question to a model of the running daemon."""
 
 from __future__ import annotations
 
@@ -6,46 +6,64 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.answers import AnswerPrinter, as_json, whole
 from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out, print_json
-from daemon.cli.exits import CommandError
-from daemon.cli.render import clean
+from daemon.cli.exits import CommandError, Exit
+from daemon.cli.talk import DEFAULT_MODEL, Talk
+
+_MOST_BYTES = 4 * 1024 * 1024
 
 
 def register(app: typer.Typer) -> None:
-    app.command("ask", epilog='triaged ask "how full is the disk?"')(ask)
+    app.command("ask", epilog='journalctl -u nginx -n 50 | triaged ask "what is wrong here?" -')(
+        ask
+    )
 
 
 def ask(
     context: typer.Context,
-    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    question: Annotated[
+        list[str], typer.Argument(help="What you want to know; '-' stands for what stdin holds.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="'triaged', or a bare model: tier/meta.")
+    ] = DEFAULT_MODEL,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="The answer alone, without tool activity.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_wanted: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask about this host."""
     shared: Context = context.obj
-    client = DaemonClient(url=shared.daemon_url())
-    body = {"model": "triaged", "messages": [{"role": "user", "content": question}]}
-    if as_json:
-        answer = client.post("/v1/chat/completions", body, timeout=600)
-        message = answer["choices"][0]["message"]
-        print_json(
-            {
-                "answer": message["content"],
-                "activity": message.get("reasoning_content", ""),
-                "usage": answer["usage"],
-            }
-        )
+    text = _question(question)
+    talk = Talk(client=DaemonClient(url=shared.daemon_url()), model=model)
+    if json_wanted:
+        print_json(as_json(whole(talk.ask(text))))
         return
-    for chunk in client.stream("/v1/chat/completions", {**body, "stream": True}):
-        if "error" in chunk:
-            raise CommandError(str(chunk["error"]["message"]))
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            if delta.get("reasoning_content") and not quiet:
-                err.print(clean(delta["reasoning_content"]), style="dim", markup=False, end="")
-            if delta.get("content"):
-                out.print(clean(delta["content"]), markup=False, end="")
-    out.print()
+    AnswerPrinter(out=out, err=err, show_activity=not quiet).show(talk.ask(text))
+
+
+def _question(words: list[str]) -> str:
+    """The words with spaces between them; what stdin holds stands in paragraphs of its own."""
+    if "-" not in words:
+        text = " ".join(words)
+    elif words.count("-") > 1:
+        raise CommandError("'-' (what stdin holds) can stand in a question once", code=Exit.USAGE)
+    else:
+        at = words.index("-")
+        parts = (" ".join(words[:at]), _stdin(), " ".join(words[at + 1 :]))
+        text = "\n\n".join(part for part in parts if part.strip())
+    if not text.strip():
+        raise CommandError("there is nothing to ask: the question is empty", code=Exit.USAGE)
+    return text
+
+
+def _stdin() -> str:
+    raw = typer.get_binary_stream("stdin").read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise CommandError(
+            f"stdin holds more than {_MOST_BYTES // 1024**2} MiB, which no model reads; "
+            "send the part that matters, or read log files with 'triaged scan'"
+        )
+    return raw.decode("utf-8", "replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import httpx
@@ -20,8 +20,9 @@ _STREAM = httpx.Timeout(30.0, read=600.0)
 class DaemonClient:
     """Requests to the daemon; every failure becomes a sentence and an exit code."""
 
-    def __init__(self, *, url: str, timeout: float = 30.0) -> None:
-        key = os.environ.get("TRIAGED_API_KEY", "").strip()
+    def __init__(self, *, url: str, key: str | None = None, timeout: float = 30.0) -> None:
+        """`$TRIAGED_API_KEY` comes before `key`."""
+        key = os.environ.get("TRIAGED_API_KEY", "").strip() or key
         headers = {b"Authorization": b"Bearer " + os.fsencode(key)} if key else {}
         self._url = url
         try:
@@ -42,10 +43,15 @@ class DaemonClient:
         seconds = timeout or httpx.USE_CLIENT_DEFAULT
         return self._request("POST", path, json=_fit(body), timeout=seconds)
 
-    def stream(self, path: str, body: Any) -> Iterator[dict[str, Any]]:
-        """The `data:` payloads of a server-sent event stream, until `[DONE]`."""
+    def stream(
+        self, path: str, body: Any, *, headers: Mapping[str, str] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
+        """The `data:` payloads of a server-sent event stream, until `[DONE]`. Closing this ends
+        the request."""
         try:
-            with self._http.stream("POST", path, json=_fit(body), timeout=_STREAM) as response:
+            with self._http.stream(
+                "POST", path, json=_fit(body), headers=headers, timeout=_STREAM
+            ) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _failure(response)

@@ -22,8 +22,10 @@ MODULES = {
     "incidents": "daemon.cli.incidents",
     "proposals": "daemon.cli.proposals",
     "ask": "daemon.cli.ask",
+    "chat": "daemon.cli.chat",
     "review": "daemon.cli.review",
     "memory": "daemon.cli.memory",
+    "models": "daemon.cli.models",
     "hardware": "daemon.cli.hardware",
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a

@@ -34,6 +34,7 @@ COMMANDS = (
     "incidents",
     "proposals",
     "ask",
+    "chat",
     "review",
     "memory",
 )
@@ -45,7 +46,9 @@ def test_the_help_names_every_command() -> None:
         assert command in shown
 
 
-@pytest.mark.parametrize("command", ["run", "check-config", "doctor", "inject", "scan", "ask"])
+@pytest.mark.parametrize(
+    "command", ["run", "check-config", "doctor", "inject", "scan", "ask", "chat"]
+)
 def test_the_help_of_a_command_shows_an_example(command: str) -> None:
     answer = triaged(command, "--help")
     assert answer.returncode == 0
