@@ -47,7 +47,7 @@ class Proposals(Protocol):
 class StoredResponse:
     """A response of `/v1/responses` as it is kept: `body` is the response object, `input_items`
     are the items that were sent with it, `previous_id` the response that it goes on from, `owner`
-    the key that made it."""
+    the caller's name."""
 
     id: str
     owner: str
@@ -58,16 +58,37 @@ class StoredResponse:
 
 
 class Responses(Protocol):
-    """Responses that clients may go on from. Kept for a bounded time and number."""
+    """Responses that clients may go on from, each seen by its owner alone. Kept for a bounded time
+    and number; one that is gone on from counts as new, with all before it.
 
-    async def keep(self, response: StoredResponse) -> None: ...
+    Everything raises `api.ports.BusyError` while the store is away.
+    """
+
+    @property
+    def most_bytes(self) -> int:
+        """What one response may take as JSON, its input items included."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when responses can be kept."""
+        ...
+
+    async def keep(self, response: StoredResponse) -> None:
+        """Durable when this returns. Keeping the same again changes nothing."""
+        ...
 
     async def find(self, *, id: str, owner: str) -> StoredResponse:  # noqa: A002
         """Raises `api.ports.NotFoundError`, also for another owner's."""
         ...
 
     async def chain(self, *, id: str, owner: str) -> Sequence[StoredResponse]:  # noqa: A002
-        """The response and all before it, oldest first. Raises `api.ports.NotFoundError`."""
+        """The response and all before it, oldest first. Raises `api.ports.NotFoundError` where one
+        of them is not kept, and `api.ports.ConflictError` for a chain that is too long to go on."""
+        ...
+
+    async def items(self, *, ids: Sequence[str], owner: str) -> Mapping[str, Mapping[str, Any]]:
+        """The items with these ids, of any kept response, by id; those not found are missing.
+        Raises `api.ports.ConflictError` where that is too much to read."""
         ...
 
     async def forget(self, *, id: str, owner: str) -> None:  # noqa: A002
@@ -80,9 +101,10 @@ class TierTarget:
     """Where a bare model answers now.
 
     `model` is what the endpoint calls it, None where the endpoint does not care; `served` is what
-    people call it. `detail` is a sentence on why it does not answer, "" when it should;
-    `retry_after` is in seconds, `progress` of loading 0 to 1 where known. `most` requests may be
-    with the endpoint at once, waiting ones included.
+    people call it. `detail` is a sentence on why it does not answer, "" when it should; `loading`
+    tells that it will once its model is read. `retry_after` is in seconds, `progress` of loading
+    0 to 1 where known. `most` requests may be with the endpoint at once, waiting ones included.
+    `patience` is in seconds without a byte, after which an answer is given up.
     """
 
     tier: TierName
@@ -92,9 +114,11 @@ class TierTarget:
     model: str | None
     served: str
     detail: str
+    loading: bool
     retry_after: float
     progress: float | None
     most: int
+    patience: float
 
 
 class TierTargets(Protocol):

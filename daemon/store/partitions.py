@@ -23,6 +23,7 @@ from psycopg import sql
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Connection, Database
 from daemon.store.pruning import prune_patterns, prune_verdicts
+from daemon.store.responses import prune_old
 from daemon.store.settings import StoreSettings
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class MaintenanceReport:
     keys_deleted: int = 0
     patterns_deleted: int = 0
     verdicts_deleted: int = 0
+    responses_deleted: int = 0
     alarms: tuple[str, ...] = ()
 
 
@@ -71,6 +73,7 @@ class Maintenance:
         self._ahead = settings.partitions_ahead_days
         self._keys_days = settings.retention.event_keys_days
         self._patterns_days = settings.retention.patterns_days
+        self._responses_days = settings.retention.responses_days
         self._tables = (
             Partitioned(
                 table="events", column="observed_at", kept_days=settings.retention.events_days
@@ -114,12 +117,14 @@ class Maintenance:
         await self._delete_old("intake_commits", "at", _COMMITS_KEPT)
         verdicts = await prune_verdicts(self._database, days=self._patterns_days)
         patterns = await prune_patterns(self._database, days=self._patterns_days)
+        old = await prune_old(self._database, days=self._responses_days)
         return MaintenanceReport(
             made=made,
             dropped=tuple(dropped),
             keys_deleted=keys,
             patterns_deleted=patterns,
             verdicts_deleted=verdicts,
+            responses_deleted=old,
             alarms=tuple(alarms),
         )
 

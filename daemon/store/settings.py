@@ -26,6 +26,25 @@ class RetentionSettings(BaseModel):
         description="days that a pattern is known after it was last seen, and that a verdict is"
         " kept after a newer one took its place",
     )
+    responses_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="days that a response of /v1/responses is kept after it was made or gone on"
+        " from",
+    )
+    responses_most: int = Field(
+        5_000, ge=1, le=1_000_000, description="most responses that are kept; the oldest go first"
+    )
+    response_kb: int = Field(
+        1_024,
+        ge=16,
+        le=65_536,
+        description="KiB that one response may take with its input; larger input needs store=false",
+    )
+    responses_in_a_row: int = Field(
+        200, ge=1, le=2_000, description="how many responses may go on from one another"
+    )
 
 
 class EmbeddedSettings(BaseModel):
