@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import structlog
 import watchfiles
 
-_STEP_MS = 50
+_STEP_MS = 25
 _DEBOUNCE_MS = 200
 _RETRY_SECONDS = 60.0
 _MOST_PATHS = 1_000  # above, "look at everything" is cheaper than remembering names
