@@ -37,6 +37,16 @@ _TYPES = {
 }
 
 
+class WrongParameterError(Exception):
+    """A parameter of a request is wrong in a way that its type does not show. `param` is its name
+    as the client wrote it: "messages.0.content"."""
+
+    def __init__(self, message: str, *, param: str, code: str = "invalid_value") -> None:
+        super().__init__(f"{param}: {message}.")
+        self.param = param
+        self.code = code
+
+
 def envelope(
     *, status: int, message: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
@@ -101,6 +111,10 @@ def install_error_handlers(app: FastAPI) -> None:
         param = _param(first["loc"])
         message = f"{param}: {first['msg']}" if param else f"The body: {first['msg']}"
         return error_response(status=400, message=message, param=param, code=first["type"])
+
+    @app.exception_handler(WrongParameterError)
+    async def _wrong(_: Request, error: WrongParameterError) -> JSONResponse:
+        return error_response(status=400, message=str(error), param=error.param, code=error.code)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:

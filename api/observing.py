@@ -11,8 +11,8 @@ class AnswerRecord:
     """One answer that has ended, well or not. Seconds are wall time since the request was read.
 
     `endpoint` is chat, completions, housekeeping or approval; `outcome` is `stop`, `length`,
-    `tool_calls`, the code of an error, `gone` (the client went away) or `stalled` (it did not
-    read); `status` is the HTTP status, 499 for a client that went away before there was one.
+    `tool_calls`, the code of an error, or `gone` (the client went away or did not read);
+    `status` is the HTTP status, 499 for a client that went away before there was one.
     `first_seconds` is None where nothing was said; `gap_seconds` is the mean time between two
     pieces of output and `longest_gap_seconds` the longest.
     """

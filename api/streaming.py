@@ -137,10 +137,15 @@ async def _set(event: asyncio.Event) -> None:
 
 def frame(payload: object) -> bytes:
     """One server-sent event with a JSON payload."""
+    return b"data: " + encoded(payload) + b"\n\n"
+
+
+def encoded(payload: object) -> bytes:
+    """A payload as JSON, whatever text stands in it."""
     try:
-        return b"data: " + orjson.dumps(payload) + b"\n\n"
+        return orjson.dumps(payload)
     except TypeError:  # half a surrogate pair, which no encoder takes
-        return b"data: " + orjson.dumps(_fitted(payload)) + b"\n\n"
+        return orjson.dumps(_fitted(payload))
 
 
 def _fitted(value: Any) -> Any:

@@ -25,14 +25,26 @@ class Answering:
     def __init__(self, events: AsyncIterator[AgentEvent]) -> None:
         self._events = events
         self._queue: asyncio.Queue[AgentEvent | Exception | None] = asyncio.Queue(_AHEAD)
+        self._held: list[AgentEvent | None] = []
         self._task = asyncio.create_task(self._pump(), name="answer")
+
+    async def begun(self, *, seconds: float) -> bool:
+        """Waits until there is a first event, or for so long; says whether there is one. Raises
+        what the agent raised instead of it."""
+        if self._held:
+            return True
+        try:
+            async with asyncio.timeout(seconds) as patience:
+                self._held.append(await self._next())
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            return False
+        return True
 
     async def next(self) -> AgentEvent | None:
         """The next event; None at the end. Raises what the agent raised."""
-        got = await self._queue.get()
-        if isinstance(got, Exception):
-            raise got
-        return got
+        return self._held.pop() if self._held else await self._next()
 
     async def close(self) -> None:
         """Ends the answer, which cancels the model. Harmless when it has ended."""
@@ -42,6 +54,12 @@ class Answering:
         _, late = await asyncio.wait({self._task}, timeout=_CLOSE_SECONDS)
         if late:
             log.error("an answer did not stop when it was cancelled", seconds=_CLOSE_SECONDS)
+
+    async def _next(self) -> AgentEvent | None:
+        got = await self._queue.get()
+        if isinstance(got, Exception):
+            raise got
+        return got
 
     async def _pump(self) -> None:
         try:

@@ -1,117 +1,113 @@
-"""`/v1/chat/completions`."""
+"""`/v1/chat/completions` of the model `triaged`."""
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator, Awaitable
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
+from api.asked import caller_of, request_id_of
 from api.body import JsonRoute
-from api.openai.answering import Answering
-from api.openai.completion import activity_line, completion_object, openai_finish_reason
+from api.errors import WrongParameterError
+from api.openai.approvals import answer_in, reply_to
+from api.openai.completion import ChatForm
+from api.openai.completions import completions_router
+from api.openai.conversing import conversation_of, question_in
+from api.openai.delivery import deliver
+from api.openai.frontends import shown_to
+from api.openai.housekeeping import errand_of, written
+from api.openai.metering import Asked, Meter
 from api.openai.models import MODEL_ID, no_model
+from api.openai.rendering import Renderer
 from api.openai.requests import ChatRequest
-from api.openai.stream import sse
+from api.openai.tokens import tokens_router
 from api.ports import Ports
-from api.streaming import ClientGoneError, EventStream, while_connected
-from api.text import fit
-from tiers.chat_contracts import (
-    AnswerFinished,
-    Conversation,
-    TextDelta,
-    ThinkingDelta,
-    ToolFinished,
-    ToolStarted,
-)
+from api.roles import Caller
+from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta
 from tiers.contracts import Usage
 
 
 def openai_router(ports: Ports) -> APIRouter:
-    """The routes, with and without the `/v1` prefix."""
+    """What the model `triaged` answers, with and without the `/v1` prefix."""
     router = APIRouter(tags=["openai"], route_class=JsonRoute)
 
     async def chat(body: ChatRequest, request: Request) -> Response:
         """An answer of the meta tier, with the host's tools, whole or streamed."""
         if body.model != MODEL_ID:
             return no_model(body.model)
-        answering = Answering(
-            ports.chat.answer(Conversation(messages=body.plain_messages(), options=body.options()))
-        )
-        completion_id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
-        streaming = False
-        try:
-            if not body.stream:
-                whole = _whole(answering, completion_id=completion_id, created=created)
-                return await while_connected(request, whole)
-            first = await while_connected(request, answering.next())
-            frames = sse(
-                answering,
-                first=first,
-                completion_id=completion_id,
-                created=created,
-                model=MODEL_ID,
-                include_usage=body.stream_options is not None and body.stream_options.include_usage,
-            )
-            streaming = True
-            return AnswerStream(frames, answering=answering)
-        except ClientGoneError:
-            return Response(status_code=499)  # nobody reads it
-        finally:
-            if not streaming:
-                await answering.close()
+        return await _answer(ports, body, request)
 
     for prefix in ("/v1", ""):
         router.add_api_route(
             f"{prefix}/chat/completions", chat, methods=["POST"], response_model=None
         )
+    router.include_router(completions_router(ports))
+    router.include_router(tokens_router(ports))
     return router
 
 
-class AnswerStream(EventStream):
-    """A stream of an answer. The answer is ended even if its frames were never begun: closing a
-    generator that did not start runs none of it."""
+async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response:
+    caller = caller_of(request.scope)
+    asked = Asked(
+        endpoint="chat",
+        model=MODEL_ID,
+        caller=caller.name,
+        request_id=request_id_of(request.scope),
+        stream=body.stream,
+        question=question_in(body) if ports.chat_options.log_prompts else None,
+    )
+    endpoint, events = _events(ports, body, request, caller=caller, asked=asked)
+    return await deliver(
+        request,
+        events,
+        form=ChatForm(
+            completion_id=f"chatcmpl-{secrets.token_hex(12)}",
+            created=int(time.time()),
+            model=MODEL_ID,
+            include_usage=body.include_usage,
+            timings=body.timings_per_token,
+        ),
+        renderer=Renderer(
+            show=shown_to(body=body, headers=request.headers, options=ports.chat_options),
+            client_tools=frozenset(tool.function.name for tool in body.tools or ()),
+            parallel=body.parallel_tool_calls is not False,
+        ),
+        meter=Meter(asked=dataclasses.replace(asked, endpoint=endpoint), observer=ports.observer),
+        stream=body.stream,
+    )
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], *, answering: Answering) -> None:
-        super().__init__(frames)
-        self._answering = answering
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._answering.close()
+def _events(
+    ports: Ports, body: ChatRequest, request: Request, *, caller: Caller, asked: Asked
+) -> tuple[str, AsyncIterator[AgentEvent]]:
+    """Who answers, and the answer: code where a user answers a proposal, the clerk for a
+    frontend's housekeeping, else the agent. Raises `WrongParameterError`."""
+    try:
+        conversation = conversation_of(
+            body, headers=request.headers, caller=caller, request_id=asked.request_id
+        )
+    except WrongParameterError as error:
+        Meter(asked=asked, observer=ports.observer).ended(outcome=error.code, status=400)
+        raise
+    if (answer := answer_in(body.messages)) is not None:
+        return "approval", _by_code(reply_to(answer, by=caller, proposals=ports.proposals))
+    if ports.clerk is not None and ports.chat_options.housekeeping:
+        errand = errand_of(body, request.headers)
+        if errand is not None:
+            aside = dataclasses.replace(conversation, chat_id=None)
+            return "housekeeping", written(ports.clerk, aside, errand)
+    return "chat", ports.chat.answer(conversation)
 
 
-async def _whole(answering: Answering, *, completion_id: str, created: int) -> Response:
-    text: list[str] = []
-    thinking: list[str] = []
-    reason, usage = (
-        "stop",
-        Usage(
+async def _by_code(sentence: Awaitable[str]) -> AsyncIterator[AgentEvent]:
+    """A sentence that no model had a part in."""
+    yield TextDelta(text=await sentence)
+    yield AnswerFinished(
+        reason="stop",
+        usage=Usage(
             model=MODEL_ID, endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
         ),
     )
-    while (event := await answering.next()) is not None:
-        match event:
-            case TextDelta(text=part):
-                text.append(part)
-            case ThinkingDelta(text=part):
-                thinking.append(part)
-            case ToolStarted() | ToolFinished():
-                thinking.append(activity_line(event))
-            case AnswerFinished():
-                reason, usage = event.reason, event.usage
-    body = completion_object(
-        completion_id=completion_id,
-        created=created,
-        model=MODEL_ID,
-        content=fit("".join(text)),
-        reasoning=fit("".join(thinking)),
-        finish_reason=openai_finish_reason(reason),
-        usage=usage,
-    )
-    return JSONResponse(body)

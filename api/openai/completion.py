@@ -1,93 +1,146 @@
-"""An answer as OpenAI's objects: whole, or as chunks. Pure."""
+"""A chat answer as OpenAI's objects: whole, or as chunks. Pure."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from tiers.chat_contracts import ToolFinished, ToolStarted
+from api.openai.rendering import Calls, Content, End, Piece, Reasoning, Status
+from tiers.chat_contracts import ClientCall, Timings
 from tiers.contracts import Usage
 
 
-def usage_object(usage: Usage) -> dict[str, int]:
-    """Token counts as OpenAI names them."""
+class Form(Protocol):
+    """How an answer is written: payloads of a stream, or one object."""
+
+    def opening(self) -> Sequence[Mapping[str, Any]]: ...
+
+    def chunks(self, piece: Piece) -> Iterator[Mapping[str, Any]]: ...
+
+    def closing(self, end: End) -> Iterator[Mapping[str, Any]]: ...
+
+    def whole(self, pieces: Sequence[Piece], end: End) -> Mapping[str, Any]: ...
+
+
+def usage_object(usage: Usage | None, timings: Timings | None = None) -> dict[str, Any]:
+    """Token counts as OpenAI names them; what came from the cache where that is known."""
+    prompt = usage.prompt_tokens if usage else 0
+    answer = usage.completion_tokens if usage else 0
+    counts: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer,
+        "total_tokens": prompt + answer,
+    }
+    if timings is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": timings.cached_tokens}
+    return counts
+
+
+def timings_object(timings: Timings, usage: Usage | None) -> dict[str, Any]:
+    """llama.cpp's `timings`, of all model calls of the answer together."""
+    counted = usage_object(usage)
+    cached = timings.cached_tokens
+    read = max(0, counted["prompt_tokens"] - cached)
+    written = counted["completion_tokens"]
     return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "cache_n": cached,
+        **_speed("prompt", read, timings.prompt_seconds),
+        **_speed("predicted", written, timings.answer_seconds),
     }
 
 
-def completion_object(
-    *,
-    completion_id: str,
-    created: int,
-    model: str,
-    content: str,
-    reasoning: str,
-    finish_reason: str,
-    usage: Usage,
-) -> dict[str, Any]:
-    """A `chat.completion`. `reasoning_content` appears when there is any."""
-    message: dict[str, Any] = {"role": "assistant", "content": content}
-    if reasoning:
-        message["reasoning_content"] = reasoning
+def _speed(name: str, tokens: int, seconds: float) -> dict[str, Any]:
     return {
-        "id": completion_id,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [
-            {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}
-        ],
-        "usage": usage_object(usage),
+        f"{name}_n": tokens,
+        f"{name}_ms": seconds * 1e3,
+        f"{name}_per_token_ms": seconds * 1e3 / tokens if tokens else 0.0,
+        f"{name}_per_second": tokens / seconds if seconds > 0 else 0.0,
     }
 
 
-def chunk_object(
-    *,
-    completion_id: str,
-    created: int,
-    model: str,
-    delta: Mapping[str, Any] | None,
-    finish_reason: str | None = None,
-    usage: Usage | None = None,
-    null_usage: bool = False,
-) -> dict[str, Any]:
-    """A `chat.completion.chunk`; `delta` None makes the last one, with usage and no choices.
+def with_cost(payload: dict[str, Any], end: End) -> dict[str, Any]:
+    """The payload with `usage`, and with `timings` where they are known."""
+    payload["usage"] = usage_object(end.usage, end.timings)
+    if end.timings is not None:
+        payload["timings"] = timings_object(end.timings, end.usage)
+    return payload
 
-    `null_usage`: the client asked for usage, so every other chunk says that it has none.
-    """
-    choices = (
-        []
-        if delta is None
-        else [{"index": 0, "delta": dict(delta), "finish_reason": finish_reason}]
-    )
-    chunk: dict[str, Any] = {
-        "id": completion_id,
-        "object": "chat.completion.chunk",
-        "created": created,
-        "model": model,
-        "choices": choices,
+
+def call_object(call: ClientCall) -> dict[str, Any]:
+    return {
+        "id": call.call_id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
     }
-    if usage is not None:
-        chunk["usage"] = usage_object(usage)
-    elif null_usage:
-        chunk["usage"] = None
-    return chunk
 
 
-def openai_finish_reason(reason: str) -> str:
-    """`stop` or `length`: the loop's own bound shows as `length`."""
-    return "stop" if reason == "stop" else "length"
+class ChatForm:
+    """`chat.completion` and `chat.completion.chunk`. `include_usage`: the client asked for usage,
+    so every chunk but the last says that it has none; `timings`: it asked for these alone."""
 
+    def __init__(
+        self,
+        *,
+        completion_id: str,
+        created: int,
+        model: str,
+        include_usage: bool = False,
+        timings: bool = False,
+    ) -> None:
+        self._head = {"id": completion_id, "created": created, "model": model}
+        self._include_usage = include_usage
+        self._timings = timings
 
-def activity_line(event: ToolStarted | ToolFinished) -> str:
-    """Tool activity as a line of reasoning: every frontend can show that."""
-    if isinstance(event, ToolStarted):
-        arguments = ", ".join(f"{k}={json.dumps(v)}" for k, v in event.arguments.items())
-        return f"Looking up {event.name}({arguments})\n"
-    trace = event.trace
-    mark = "" if trace.result.ok else "could not: "
-    return f"{mark}{trace.result.summary[:400]} [{trace.seconds:.1f} s]\n"
+    def opening(self) -> list[dict[str, Any]]:
+        """The first chunk says who speaks, and nothing yet."""
+        return [self._chunk({"role": "assistant", "content": None})]
+
+    def chunks(self, piece: Piece) -> Iterator[dict[str, Any]]:
+        match piece:
+            case Content(text=text):
+                yield self._chunk({"content": text})
+            case Reasoning(text=text):
+                yield self._chunk({"reasoning_content": text})
+            case Status(description=description, done=done):
+                yield {
+                    "event": {"type": "status", "data": {"description": description, "done": done}}
+                }
+            case Calls(calls=calls):
+                for index, call in enumerate(calls):
+                    head = call_object(call)
+                    head["function"]["arguments"] = ""
+                    yield self._chunk({"tool_calls": [{"index": index, **head}]})
+                    if call.arguments:
+                        part = {"index": index, "function": {"arguments": call.arguments}}
+                        yield self._chunk({"tool_calls": [part]})
+
+    def closing(self, end: End) -> Iterator[dict[str, Any]]:
+        last = self._chunk({}, finish_reason=end.reason)
+        if self._timings and not self._include_usage and end.timings is not None:
+            last["timings"] = timings_object(end.timings, end.usage)
+        yield last
+        if self._include_usage:
+            yield with_cost({**self._head, "object": "chat.completion.chunk", "choices": []}, end)
+
+    def whole(self, pieces: Sequence[Piece], end: End) -> dict[str, Any]:
+        text = "".join(piece.text for piece in pieces if isinstance(piece, Content))
+        reasoning = "".join(piece.text for piece in pieces if isinstance(piece, Reasoning))
+        calls = [call for piece in pieces if isinstance(piece, Calls) for call in piece.calls]
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        if calls:
+            message["content"] = text or None
+            message["tool_calls"] = [call_object(call) for call in calls]
+        choice = {"index": 0, "message": message, "finish_reason": end.reason, "logprobs": None}
+        return with_cost({**self._head, "object": "chat.completion", "choices": [choice]}, end)
+
+    def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        chunk = {
+            **self._head,
+            "object": "chat.completion.chunk",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        }
+        if self._include_usage:
+            chunk["usage"] = None
+        return chunk

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 
 import orjson
 import structlog
+from starlette.types import Receive, Scope, Send
 
 from api.errors import error_response, tier_error
 from api.openai.answering import Answering
-from api.openai.completion import activity_line, chunk_object, openai_finish_reason
-from api.streaming import frame
-from tiers.chat_contracts import (
-    AgentEvent,
-    AnswerFinished,
-    TextDelta,
-    ThinkingDelta,
-    ToolFinished,
-    ToolStarted,
-)
+from api.openai.completion import Form
+from api.openai.metering import Meter
+from api.openai.rendering import Content, Piece, Reasoning, Renderer
+from api.streaming import EventStream, frame
 from tiers.errors import TierError
 
 log = structlog.get_logger()
@@ -28,62 +22,79 @@ DONE = b"data: [DONE]\n\n"
 
 
 async def sse(
-    answering: Answering,
-    *,
-    first: AgentEvent | None,
-    completion_id: str,
-    created: int,
-    model: str,
-    include_usage: bool,
+    answering: Answering, *, form: Form, renderer: Renderer, meter: Meter
 ) -> AsyncGenerator[bytes, None]:
-    """Frames for a stream whose first event was already awaited (so that an error before it could
-    still be a status code; None: there was none). Closing this ends the answer.
+    """The frames of an answer. Closing this ends the answer.
 
     An error in the middle is told as an `error` frame: the status line is long gone.
     """
-    chunk = functools.partial(
-        chunk_object,
-        completion_id=completion_id,
-        created=created,
-        model=model,
-        null_usage=include_usage,
-    )
     try:
-        yield frame(chunk(delta={"role": "assistant", "content": None}))
-        finished = False
+        for payload in form.opening():
+            yield frame(payload)
         try:
-            event = first
-            while event is not None:
-                match event:
-                    case TextDelta(text=text) if text:
-                        yield frame(chunk(delta={"content": text}))
-                    case ThinkingDelta(text=text) if text:
-                        yield frame(chunk(delta={"reasoning_content": text}))
-                    case ToolStarted() | ToolFinished():
-                        yield frame(chunk(delta={"reasoning_content": activity_line(event)}))
-                    case AnswerFinished(reason=reason, usage=usage):
-                        finished = True
-                        yield frame(chunk(delta={}, finish_reason=openai_finish_reason(reason)))
-                        if include_usage:
-                            yield frame(chunk(delta=None, usage=usage))
-                        break
-                    case _:
-                        pass
-                event = await answering.next()
-            if not finished:
-                log.error("an answer ended without saying so", id=completion_id)
-                yield frame(chunk(delta={}, finish_reason="length"))
+            while (event := await answering.next()) is not None:
+                for piece in measured(renderer.pieces(event), renderer, meter):
+                    for payload in form.chunks(piece):
+                        yield frame(payload)
+                if renderer.finished is not None:
+                    break
+            for piece in measured(renderer.rest(), renderer, meter):
+                for payload in form.chunks(piece):
+                    yield frame(payload)
+            end = renderer.end()
+            if renderer.finished is None:
+                log.error("an answer ended without saying so")
+            for payload in form.closing(end):
+                yield frame(payload)
+            meter.ended(outcome=end.reason, usage=end.usage, timings=end.timings)
         except TierError as error:
             log.warning("stream cut", error=str(error))
-            yield frame(orjson.loads(bytes(tier_error(error).body)))
+            said = orjson.loads(bytes(tier_error(error).body))
+            meter.ended(outcome=said["error"]["code"])
+            yield frame(said)
         except Exception as error:
-            log.error("stream cut", id=completion_id, exc_info=error)
-            said = error_response(
+            log.error("stream cut", exc_info=error)
+            meter.ended(outcome="defect")
+            response = error_response(
                 status=500,
                 message="triaged made a mistake; its log has the details.",
                 code="defect",
             )
-            yield frame(orjson.loads(bytes(said.body)))
+            yield frame(orjson.loads(bytes(response.body)))
         yield DONE
     finally:
+        meter.ended(outcome="gone")
         await answering.close()
+
+
+def measured(pieces: Iterator[Piece], renderer: Renderer, meter: Meter) -> Iterator[Piece]:
+    """The pieces, each told to the meter before it is sent."""
+    for piece in pieces:
+        match piece:
+            case Content(text=text, spoken=True) | Reasoning(text=text, spoken=True):
+                meter.output(text if isinstance(piece, Content) else "")
+            case _:
+                meter.pause()
+        meter.tool_calls = renderer.tool_calls
+        meter.client_calls = renderer.client_calls
+        meter.proposals = renderer.proposals
+        yield piece
+
+
+class AnswerStream(EventStream):
+    """A stream of an answer. The answer is ended even if its frames were never begun: closing a
+    generator that did not start runs none of it."""
+
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], *, answering: Answering, meter: Meter
+    ) -> None:
+        super().__init__(frames)
+        self._answering = answering
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._meter.ended(outcome="gone")
+            await self._answering.close()

@@ -1,0 +1,74 @@
+"""From an agent's events to the response, whole or streamed, for every endpoint that answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import orjson
+from fastapi import Request, Response
+
+from api.errors import tier_error
+from api.openai.answering import Answering
+from api.openai.completion import Form
+from api.openai.metering import Meter
+from api.openai.rendering import Piece, Renderer
+from api.openai.stream import AnswerStream, measured, sse
+from api.streaming import ClientGoneError, encoded, while_connected
+from tiers.chat_contracts import AgentEvent
+from tiers.errors import TierError
+
+_PATIENCE = 8.0
+"""Seconds for which a stream waits for its first event, so that an error can still be a status
+code; then it begins, so that no proxy takes it for dead."""
+_GONE = 499
+
+
+async def deliver(
+    request: Request,
+    events: AsyncIterator[AgentEvent],
+    *,
+    form: Form,
+    renderer: Renderer,
+    meter: Meter,
+    stream: bool,
+    patience: float = _PATIENCE,
+) -> Response:
+    """The response. The client's going away ends the answer at any moment. Raises what the agent
+    raised before anything was sent."""
+    answering = Answering(events)
+    streaming = False
+    try:
+        if not stream:
+            return await while_connected(
+                request, _whole(answering, form=form, renderer=renderer, meter=meter)
+            )
+        await while_connected(request, answering.begun(seconds=patience))
+        frames = sse(answering, form=form, renderer=renderer, meter=meter)
+        streaming = True
+        return AnswerStream(frames, answering=answering, meter=meter)
+    except ClientGoneError:
+        meter.ended(outcome="gone", status=_GONE)
+        return Response(status_code=_GONE)  # nobody reads it
+    except TierError as error:
+        said = tier_error(error)
+        meter.ended(
+            outcome=orjson.loads(bytes(said.body))["error"]["code"], status=said.status_code
+        )
+        raise
+    except Exception:
+        meter.ended(outcome="defect", status=500)
+        raise
+    finally:
+        if not streaming:
+            meter.ended(outcome="gone", status=_GONE)
+            await answering.close()
+
+
+async def _whole(answering: Answering, *, form: Form, renderer: Renderer, meter: Meter) -> Response:
+    pieces: list[Piece] = []
+    while renderer.finished is None and (event := await answering.next()) is not None:
+        pieces.extend(measured(renderer.pieces(event), renderer, meter))
+    pieces.extend(measured(renderer.rest(), renderer, meter))
+    end = renderer.end()
+    meter.ended(outcome=end.reason, usage=end.usage, timings=end.timings)
+    return Response(encoded(form.whole(pieces, end)), media_type="application/json")
