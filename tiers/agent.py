@@ -2,21 +2,30 @@
 
 A large model streams and chooses among all tools (`agent_loop.py`). A small one is offered the few
 that fit the question, and its short answer is checked before anybody sees it (`agent_small.py`).
+`agent_turn.py` reads what the client sent; what the chat's look-ups found is remembered in
+`chat_memory.py`; `agent_closing.py` says what an answer cannot claim.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from tiers.agent_loop import answer_streaming
+from tiers.agent_loop import StreamedAnswer
 from tiers.agent_parts import ChatParts
-from tiers.agent_small import answer_buffered
-from tiers.chat_contracts import AgentEvent, Conversation
-from tiers.chat_history import cleaned, fitted, user_texts
+from tiers.agent_small import answer_buffered, prompt_of
+from tiers.agent_turn import Turn, read_turn
+from tiers.chat_client_tools import Choice
+from tiers.chat_contracts import AgentEvent, Conversation, Effects
+from tiers.chat_history import fitted
+from tiers.chat_memory import ChatMemory
+from tiers.chat_reading import READ_MORE
+from tiers.chat_recall import recalled
+from tiers.chat_wishes import wants_fresh
 from tiers.config import ToolLoopSettings
 from tiers.contracts import Toolbox
-from tiers.errors import TierRefusedError
 from tiers.llm.client import LlmClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever
@@ -27,10 +36,16 @@ _SMALL = 8
 _FEW_FIT = 24
 """Without a small profile more tools than this are still too many to offer at once."""
 
+_Messages = Sequence[Mapping[str, Any]]
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
 
 class Agent:
-    """Satisfies `tiers.contracts.ChatAgent`. `facts` is what is known about the host, asked anew
-    for every answer."""
+    """Satisfies `tiers.chat_contracts.ChatAgent`. `facts` is what is known about the host, asked
+    anew for every answer. Without `effects` nothing is known to have been changed."""
 
     def __init__(
         self,
@@ -40,52 +55,89 @@ class Agent:
         toolbox: Toolbox,
         loop: ToolLoopSettings,
         facts: Callable[[], Sequence[tuple[str, str]]] = tuple,
+        effects: Effects | None = None,
+        clock: Callable[[], datetime] = _utc,
     ) -> None:
-        self._client = client
-        self._profile = profile
-        self._toolbox = toolbox
-        self._loop = loop
-        self._facts = facts
-        self._specs = tuple(toolbox.specs())
-        self._retriever = ToolRetriever(specs=self._specs)
+        specs = tuple(toolbox.specs())
+        self._clock = clock
+        self._parts = ChatParts(
+            client=client,
+            profile=profile,
+            toolbox=toolbox,
+            loop=loop,
+            retriever=ToolRetriever(specs=specs),
+            specs=specs,
+            memory=ChatMemory(settings=loop, clock=clock),
+            effects=effects,
+            facts=facts,
+        )
 
     async def answer(self, conversation: Conversation) -> AsyncGenerator[AgentEvent, None]:
         """Ends with `AnswerFinished`. Closing the iterator cancels the model and its tools.
         Raises `tiers.errors.TierError`."""
-        talk = cleaned(conversation.messages)
-        asked = user_texts(talk)
-        if not asked:
-            raise TierRefusedError("The chat holds no message of a user; send a question.")
-        parts = ChatParts(
-            client=self._client,
-            profile=self._profile,
-            toolbox=self._toolbox,
-            loop=self._loop,
-            retriever=self._retriever,
-            specs=self._specs,
-        )
-        if self._profile.max_tools <= _SMALL:
-            events = answer_buffered(parts, asked=asked)
+        turn = self._read(conversation)
+        if self._small:
+            events = answer_buffered(self._parts, turn)
         else:
-            system = self._profile.chat_system(facts=self._facts())
-            if system:
-                talk = [{"role": "system", "content": system}, *talk]
-            offered = self._specs
-            if len(offered) > min(self._profile.max_tools, _FEW_FIT):
-                offered = tuple(self._retriever.offer(asked[-1], limit=_FEW_FIT)) or offered
-            payload = [self._profile.tool_payload(spec) for spec in offered]
-            info = await self._client.info()
+            talk, tools, ours = self._prompt(turn)
             budget = prompt_budget(
-                context=info.context, max_tokens=self._client.max_tokens, configured=None
+                context=(await self._parts.client.info()).context,
+                max_tokens=self._parts.client.max_tokens,
+                configured=None,
             )
-            short = await fitted(talk, client=self._client, tools=payload, budget=budget)
-            events = answer_streaming(
-                parts, talk=short, tools=payload, options=conversation.options
+            short = await fitted(
+                talk,
+                client=self._parts.client,
+                tools=tools,
+                budget=budget,
+                result_chars=self._parts.loop.output_chars,
             )
+            events = StreamedAnswer(self._parts, turn, talk=short, ours=ours).events()
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
 
     async def prompt_tokens(self, conversation: Conversation) -> int:
         """Raises `tiers.errors.TierError`."""
-        return await self._client.prompt_tokens(cleaned(conversation.messages))
+        turn = self._read(conversation)
+        if self._small:
+            talk, tools = prompt_of(self._parts, turn)
+            if not talk:
+                return 0
+            return await self._parts.client.prompt_tokens(talk, tools=tools)
+        messages, offered, _ = self._prompt(turn)
+        return await self._parts.client.prompt_tokens(messages, tools=offered)
+
+    @property
+    def _small(self) -> bool:
+        return self._parts.profile.max_tools <= _SMALL
+
+    def _read(self, conversation: Conversation) -> Turn:
+        return read_turn(
+            conversation,
+            names=[spec.name for spec in self._parts.specs],
+            settings=self._parts.loop,
+            memory=self._parts.memory,
+            clock=self._clock,
+        )
+
+    def _prompt(self, turn: Turn) -> tuple[_Messages, _Messages, _Messages]:
+        """What a large model is asked with: the messages, all tools, and ours among them."""
+        parts = self._parts
+        talk = recalled(
+            turn.history,
+            turn.results,
+            chars=parts.loop.output_chars,
+            fresh=wants_fresh(turn.question),
+        )
+        system = parts.profile.chat_system(facts=parts.facts())
+        if system:
+            talk = [{"role": "system", "content": system}, *talk]
+        offered = parts.specs
+        if len(offered) > min(parts.profile.max_tools, _FEW_FIT):
+            offered = tuple(parts.retriever.offer(turn.question, limit=_FEW_FIT)) or offered
+        ours = [parts.profile.tool_payload(spec) for spec in (*offered, READ_MORE)]
+        theirs = [tool.payload() for tool in turn.tools.tools]
+        if turn.tools.choice is Choice.NAMED:
+            return talk, theirs, ours
+        return talk, [*ours, *theirs], ours

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
-from tiers.chat_contracts import AgentEvent, ToolFinished, ToolStarted
+from tiers.chat_contracts import AgentEvent, Effects, ToolFinished, ToolStarted
+from tiers.chat_memory import ChatMemory
 from tiers.config import ToolLoopSettings
-from tiers.contracts import Toolbox, ToolSpec, ToolTrace, Usage
+from tiers.contracts import Toolbox, ToolSpec, ToolTrace
 from tiers.llm.client import LlmClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever
@@ -26,16 +27,13 @@ class ChatParts:
     loop: ToolLoopSettings
     retriever: ToolRetriever
     specs: Sequence[ToolSpec]
+    memory: ChatMemory
+    effects: Effects | None
+    facts: Callable[[], Sequence[tuple[str, str]]]
 
-    def runner(self) -> ToolRunner:
-        return ToolRunner(toolbox=self.toolbox, profile=self.profile, settings=self.loop)
-
-
-def no_usage(client: LlmClient) -> Usage:
-    """The cost before the first call."""
-    return Usage(
-        model="", endpoint=client.url, prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
-    )
+    def runner(self, toolbox: Toolbox | None = None) -> ToolRunner:
+        """For one answer; `toolbox` stands in for the host's own."""
+        return ToolRunner(toolbox=toolbox or self.toolbox, profile=self.profile, settings=self.loop)
 
 
 async def run_calls(

@@ -10,21 +10,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from tiers.agent_parts import ChatParts, no_usage, round_messages, run_calls
+from tiers.agent_costs import Costs
+from tiers.agent_parts import ChatParts, round_messages, run_calls
+from tiers.agent_small_tools import code_calls, small_form, written
+from tiers.agent_turn import Turn
 from tiers.arguments import fill, repaired
-from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta
-from tiers.contracts import ToolSpec, ToolTrace, Usage
+from tiers.chat_claims import claims
+from tiers.chat_closing_words import age_words
+from tiers.chat_contracts import AgentEvent, AnswerFinished, ClientCalls, TextDelta
+from tiers.chat_history import client_results
+from tiers.chat_memory import Kept
+from tiers.chat_wishes import wants_change, wants_fresh
+from tiers.contracts import ToolSpec, ToolTrace
 from tiers.errors import BadAnswerError, CaseTooLargeError
 from tiers.grounding import has_figures, sources_of, ungrounded
 from tiers.llm.neutralise import middle_cut
 from tiers.llm.requests import ChatCall
-from tiers.llm.wire import ChatAnswer, add_usage
-from tiers.tool_calls import ToolRunner, WantedCall, wanted_call
+from tiers.llm.wire import ChatAnswer
+from tiers.tool_calls import WantedCall, wanted_call
 from tiers.verbatim import verbatim
 
 _QUESTION_CHARS = 600
@@ -40,58 +47,99 @@ _CANNOT = (
     "host: disks, memory, processor, processes, services, logs, network, packages, logins and "
     "incidents. For anything else, point the meta tier at a larger model."
 )
-_CHANGES = re.compile(
-    r"^\W*(?:please\s+|can you\s+|could you\s+|go\s+|now\s+)*"
-    r"(?:(?:re)?start|re(?:boot|load)|stop|kill|delete|remove|(?:un)?install|upgrade|update|disable"
-    r"|enable|(?:un)?mask|umount|unmount|format|chmod|chown|shut\s?down|set|change|edit|write"
-    r"|create|move|rename|add|drop|purge|wipe|erase|free up|clean)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclasses.dataclass(slots=True)
 class _Talk:
-    """One answer in the making."""
+    """One answer in the making. `known` are results that are fresh enough, by call id."""
 
     question: str
     messages: list[Mapping[str, Any]]
-    usage: Usage
+    costs: Costs
     until: float
-    text: str = ""
-    reason: str = "stop"
+    request_id: str
+    known: dict[str, Kept] = dataclasses.field(default_factory=dict)
 
 
-async def answer_buffered(
-    parts: ChatParts, *, asked: Sequence[str]
-) -> AsyncGenerator[AgentEvent, None]:
-    """`asked` is what the user wrote, oldest first. Ends with `AnswerFinished`. Raises
-    `TierError`."""
-    question, offered = offer_for(parts, asked)
+async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentEvent, None]:
+    """Ends with `AnswerFinished`. Raises `TierError`."""
+    form = small_form(turn.form) if turn.form is not None else None
+    costs = Costs(endpoint=parts.client.url)
+    if results := client_results(turn.history):
+        # The client's tools have answered: a small model could only spoil their words.
+        yield TextDelta(text=written("\n\n".join(results), form))
+        yield AnswerFinished(reason="stop", usage=costs.usage)
+        return
+    if called := code_calls(parts, turn):
+        yield ClientCalls(calls=called)
+        yield AnswerFinished(reason="tool_calls", usage=costs.usage)
+        return
+    question, offered = offer_for(parts, turn.asked)
     talk = _Talk(
         question=question,
         messages=[{"role": "user", "content": question}],
-        usage=no_usage(parts.client),
+        costs=costs,
         until=time.monotonic() + parts.loop.seconds,
+        request_id=turn.request_id,
     )
     runner = parts.runner()
     answer = await _ask(parts, talk, offered)
     wanted = _wanted(answer, offered, question) if answer is not None else []
     if offered and _is_sure(parts, question, wanted):
         wanted = await _insisted(parts, talk, offered[0], wanted)
+    traces: list[ToolTrace] = []
     if wanted:
-        results: dict[str, ToolTrace] = {}
-        async with contextlib.aclosing(run_calls(runner, wanted, results)) as events:
-            async for event in events:
-                yield event
-        contents = {call_id: runner.content(trace) for call_id, trace in results.items()}
+        results_by_id: dict[str, ToolTrace] = {}
+        talk.known = _remembered(parts, turn, wanted)
+        missing = [call for call in wanted if call.call_id not in talk.known]
+        if missing:
+            running = run_calls(runner, missing, results_by_id)
+            async with contextlib.aclosing(running) as events:
+                async for event in events:
+                    yield event
+        for trace in runner.traces:
+            if trace.result.ok:
+                turn.results.keep(trace, asked=turn.digest)
+        results_by_id |= {key: kept.as_trace() for key, kept in talk.known.items()}
+        traces = [results_by_id[call.call_id] for call in wanted]
+        contents = {key: runner.content(trace) for key, trace in results_by_id.items()}
         talk.messages += round_messages(wanted, contents)
         answer = await _ask(parts, talk, offered)
-    text, missing = _checked(answer, runner, question)
-    yield TextDelta(text=text)
+    text, unsupported = _checked(answer, traces, question)
+    if claims(text, asked=wants_change(question)):
+        text = _CANNOT
+    if talk.known:
+        oldest = max(turn.results.age(kept) for kept in talk.known.values())
+        text += f" (Looked up {age_words(oldest)}.)"
+    yield TextDelta(text=written(text, form))
     reason = "length" if answer is not None and answer.finish_reason == "length" else "stop"
     yield AnswerFinished(
-        reason=reason if not missing else "stop", usage=talk.usage, ungrounded=tuple(missing[:32])
+        reason=reason if not unsupported else "stop",
+        usage=costs.usage,
+        ungrounded=tuple(unsupported[:32]),
+        timings=costs.timings,
     )
+
+
+def prompt_of(parts: ChatParts, turn: Turn) -> tuple[list[Mapping[str, Any]], list[dict[str, Any]]]:
+    """The messages and tools of the first model call; nothing where none is made."""
+    if client_results(turn.history) or code_calls(parts, turn):
+        return [], []
+    question, offered = offer_for(parts, turn.asked)
+    tools = [parts.profile.tool_payload(spec) for spec in offered]
+    return [{"role": "user", "content": question}], tools
+
+
+def _remembered(parts: ChatParts, turn: Turn, wanted: Sequence[WantedCall]) -> dict[str, Kept]:
+    """The calls that need no second look, because the chat knows a fresh result."""
+    if wants_fresh(turn.question):
+        return {}
+    found = {}
+    for call in wanted:
+        kept = turn.results.same(call.name, call.arguments)
+        if kept is not None and turn.results.age(kept) <= parts.loop.fresh_seconds:
+            found[call.call_id] = kept
+    return found
 
 
 def offer_for(parts: ChatParts, asked: Sequence[str]) -> tuple[str, Sequence[ToolSpec]]:
@@ -99,7 +147,7 @@ def offer_for(parts: ChatParts, asked: Sequence[str]) -> tuple[str, Sequence[Too
     is read together with what was asked before; a wish to change something gets no tool, because
     all of them only read."""
     question = asked[-1].strip()[-_QUESTION_CHARS:]
-    if _CHANGES.search(question):
+    if wants_change(question):
         return question, ()
     limit = parts.profile.max_tools
     offered = parts.retriever.offer(question, limit=limit)
@@ -116,6 +164,7 @@ async def _ask(parts: ChatParts, talk: _Talk, offered: Sequence[ToolSpec]) -> Ch
         messages=talk.messages,
         tools=[parts.profile.tool_payload(spec) for spec in offered],
         max_tokens=min(_ANSWER_TOKENS, parts.client.max_tokens),
+        request_id=talk.request_id,
     )
     left = max(1.0, talk.until - time.monotonic())
     try:
@@ -126,7 +175,7 @@ async def _ask(parts: ChatParts, talk: _Talk, offered: Sequence[ToolSpec]) -> Ch
         return None  # the result is too long to be read back: its summary is the answer
     except BadAnswerError:
         return None  # a call that the server could not parse
-    talk.usage = add_usage(talk.usage, answer.usage)
+    talk.costs.add(answer)
     return answer
 
 
@@ -175,18 +224,20 @@ async def _insisted(
     return [call for call in called if all(name in call.arguments for name in required)]
 
 
-def _checked(answer: ChatAnswer | None, runner: ToolRunner, question: str) -> tuple[str, list[str]]:
+def _checked(
+    answer: ChatAnswer | None, traces: Sequence[ToolTrace], question: str
+) -> tuple[str, list[str]]:
     """The text that is shown, and the figures for whose sake the model's own was not."""
     text = middle_cut(answer.text.strip(), 4000) if answer is not None else ""
     if "<tool_call>" in text:  # written where no call was possible
         text = ""
-    summaries = [trace.result.summary for trace in runner.traces]
+    summaries = list(dict.fromkeys(trace.result.summary for trace in traces))
     found = "\n".join(summaries)
     missing = ungrounded(text, sources_of([*summaries, question]))
     if not summaries:
         return (text if text and not missing else _CANNOT), missing
     silent = has_figures(found) and not has_figures(text)
-    failed = not all(trace.result.ok for trace in runner.traces)
+    failed = not all(trace.result.ok for trace in traces)
     if not text or missing or silent or failed or not verbatim(text, summaries):
         return found, missing
     return text, []

@@ -9,12 +9,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tiers.chat_reading import whole_text
+from tiers.chat_reading import counts_of, whole_text
 from tiers.config import ToolLoopSettings
 from tiers.contracts import ToolResult, ToolTrace
 from tiers.llm.neutralise import middle_cut
@@ -23,6 +24,7 @@ _TEXT_CHARS = 128 * 1024
 _OVERHEAD = 400
 """Bytes that a result takes beside its texts."""
 _MOST_VOUCHED = 1000
+_MOST_COUNTS = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Kept:
     text: str
     at: datetime
     asked: str
+    counts: tuple[str, ...]
+    """How many entries its lists have."""
     size: int
     """Bytes, roughly."""
 
@@ -71,6 +75,7 @@ class ChatResults:
             text=text,
             at=self._clock(),
             asked=asked,
+            counts=tuple(itertools.islice(counts_of(trace.result), _MOST_COUNTS)),
             size=len(text.encode()) + len(result.summary) + len(key) + _OVERHEAD,
         )
         self._kept[key] = kept

@@ -6,13 +6,16 @@ client's own, which reads what was written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from tiers.config import ToolLoopSettings
 from tiers.errors import TierRefusedError
 from tiers.llm.neutralise import neutralise
+from tiers.llm.wire import mapping, text_of
 
 _DEEPEST = 24
 _MOST_PARTS = 4000
@@ -27,9 +30,41 @@ _MOST_REPEATS = 1000
 """Larger limits become grammars that servers refuse."""
 
 
-def bounded_schema(schema: object, *, what: str, most_chars: int) -> dict[str, Any]:
-    """A copy of an object's schema, fit for an endpoint. `what` names it in sentences. Raises
-    `TierRefusedError`."""
+def answer_form(
+    options: Mapping[str, Any], *, settings: ToolLoopSettings
+) -> Mapping[str, Any] | None:
+    """The `response_format` among a client's options; None where prose is asked for. Its schema
+    stays as it is: an answer has to keep to all of it. Raises `TierRefusedError`."""
+    wanted = options.get("response_format")
+    kind = text_of(mapping(wanted).get("type"))
+    if wanted is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": "json_object"}
+    given = mapping(mapping(wanted).get("json_schema"))
+    if kind != "json_schema" or not given:
+        raise TierRefusedError(
+            f"response_format {str(wanted)[:80]!r} is not known; send text, json_object or "
+            'json_schema with {"name": ..., "schema": ...}.'
+        )
+    schema = bounded_schema(
+        given.get("schema"),
+        what="the schema of response_format",
+        most_chars=settings.client_tool_chars,
+        exact=True,
+    )
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", text_of(given.get("name")))[:64] or "answer"
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": bool(given.get("strict", True)), "schema": schema},
+    }
+
+
+def bounded_schema(
+    schema: object, *, what: str, most_chars: int, exact: bool = False
+) -> dict[str, Any]:
+    """A copy of an object's schema, fit for an endpoint; `exact` leaves nothing out. `what` names
+    it in sentences. Raises `TierRefusedError`."""
     if not isinstance(schema, Mapping):
         raise TierRefusedError(f"{what} is not a JSON schema; send an object such as {{}}.")
     try:
@@ -43,7 +78,7 @@ def bounded_schema(schema: object, *, what: str, most_chars: int) -> dict[str, A
         )
     if schema.get("type", "object") != "object":
         raise TierRefusedError(f'{what} must be the schema of an object ("type": "object").')
-    found = _Walk(what).schema(schema, depth=0)
+    found = _Walk(what, exact=exact).schema(schema, depth=0)
     found["type"] = "object"
     found.setdefault("properties", {})
     return found
@@ -52,15 +87,16 @@ def bounded_schema(schema: object, *, what: str, most_chars: int) -> dict[str, A
 class _Walk:
     """Copies one schema and counts its parts."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, exact: bool) -> None:
         self._what = what
+        self._exact = exact
         self._parts = 0
 
     def schema(self, value: Mapping[Any, Any], *, depth: int) -> dict[str, Any]:
         self._count(depth)
         kept: dict[str, Any] = {}
         for key, entry in value.items():
-            if key in _UNFIT or (key in _LIMITS and not _small(entry)):
+            if not self._exact and (key in _UNFIT or (key in _LIMITS and not _small(entry))):
                 continue
             if key == "$ref" and not str(entry).startswith("#"):
                 raise TierRefusedError(

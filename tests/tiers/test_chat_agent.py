@@ -121,7 +121,8 @@ async def test_words_go_through_and_the_system_message_is_ours(
     sent = scripted.calls[0]
     assert sent["messages"][0]["role"] == "system"
     assert sent["temperature"] == 0.2
-    assert len(sent["tools"]) == len(tool_specs())
+    names = [tool["function"]["name"] for tool in sent["tools"]]
+    assert names == [*(spec.name for spec in tool_specs()), "read_more"]
 
 
 async def test_tools_run_here_and_the_answer_rests_on_them(
