@@ -33,12 +33,16 @@ ALIASES = """
 select source_kind, unit, masked, fingerprint from pattern_aliases
 where fingerprint = any(%s::text[])
 """
+# A claim needs no disk: one that a crash of PostgreSQL takes back is held by nobody, and its
+# verdict, if it comes all the same, is refused (`HOLD`). The pattern is judged again.
 CLAIM_TO_JUDGE = f"""
-with picked as (
-  select fingerprint from patterns
+with quickly as materialized (
+  select set_config('synchronous_commit', 'off', true)
+), picked as (
+  select fingerprint from patterns, quickly
   where judge_reason is not null and (judge_until is null or judge_until < now())
   order by array_position(array['critical','warning','notice','info'], floor), last_seen
-  limit %(limit)s for update skip locked
+  limit %(limit)s for update of patterns skip locked
 ), claimed as (
   update patterns p set judge_owner = %(owner)s,
     judge_until = now() + make_interval(secs => %(seconds)s)
@@ -180,7 +184,8 @@ async def claim_to_judge(
 ) -> list[PatternRow]:
     """Takes patterns that need a verdict, those with the highest floor first, then the oldest.
 
-    Nobody else gets them for `lease_seconds`. End each with `record_verdict` or `release`.
+    Nobody else gets them for `lease_seconds`. End each with `record_verdict` or `release`. Not in a
+    transaction with anything else: it would be durable only a moment after its commit.
     """
     return await _rows(
         connection, CLAIM_TO_JUDGE, {"owner": owner, "seconds": lease_seconds, "limit": limit}
