@@ -11,6 +11,7 @@ from api.errors import install_error_handlers
 from api.guard import Guard
 from api.openai.chat import openai_router
 from api.openai.models import models_router
+from api.openai.responses.routes import responses_router
 from api.operator.health import health_router
 from api.operator.proposals import proposals_router
 from api.operator.routes import operator_router
@@ -41,6 +42,7 @@ def create_app(
     install_error_handlers(app)
     app.include_router(models_router(ports))
     app.include_router(openai_router(ports))
+    app.include_router(responses_router(ports))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
     app.include_router(proposals_router(ports))
     app.include_router(health_router(ports))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from api.observing import AnswerObserver, NoObserver
-from api.ports_chat import ChatOptions, Proposals
+from api.ports_chat import ChatOptions, Proposals, Responses
 from tiers.chat_contracts import ChatAgent, Clerk
 from tiers.vocabulary import Category, Severity, TierName
 
@@ -343,6 +343,7 @@ class Ports:
     chat_model: str
     """The id of the model behind `triaged`, for information."""
     proposals: Proposals
+    responses: Responses
     clerk: Clerk | None = None
     """None: frontends' housekeeping is answered like any chat."""
     chat_options: ChatOptions = dataclasses.field(default_factory=ChatOptions)

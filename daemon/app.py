@@ -52,6 +52,7 @@ from daemon.views.incidents import IncidentsView
 from daemon.views.memories import MemoriesView
 from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
+from daemon.views.responses import ResponsesView
 from daemon.views.reviews import ReviewsView
 from daemon.views.status import Parts, StatusView
 from daemon.watching import make_sources
@@ -239,6 +240,7 @@ async def start_daemon(
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
             proposals=ProposalsView(),
+            responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),
         )
         facade = Facade(app=make_app(settings, ports), listener=listener)

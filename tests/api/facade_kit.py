@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from responses_kit import FakeResponses
 
 from api.app import create_app
 from api.observing import AnswerRecord
@@ -334,6 +335,7 @@ class Served:
     proposals: FakeProposals
     clerk: FakeClerk
     measures: KeptMeasures
+    responses: FakeResponses
     facade: Facade | None
     app: Any
 
@@ -348,6 +350,7 @@ def assembled(
     """The app alone, for what needs no socket."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
     status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
+    responses = FakeResponses()
     proposals, clerk, measures = FakeProposals(), FakeClerk(), KeptMeasures()
     ports = Ports(
         events=events,
@@ -359,6 +362,7 @@ def assembled(
         chat=agent,
         chat_model="nano",
         proposals=proposals,
+        responses=responses,
         clerk=clerk,
         chat_options=options or ChatOptions(),
         observer=measures,
@@ -376,6 +380,7 @@ def assembled(
         proposals=proposals,
         clerk=clerk,
         measures=measures,
+        responses=responses,
         facade=None,
         app=app,
     )

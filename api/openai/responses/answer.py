@@ -1,0 +1,156 @@
+"""One response from its first event to its last: answered, kept, and told, whole or streamed.
+
+A response is kept when the model has come to its end, before the client is told so: whoever has
+read the end can go on from it. One that broke off, or whose client went away, is not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+
+import orjson
+import structlog
+from fastapi import Request, Response
+
+from api.errors import tier_error
+from api.openai.answering import Answering
+from api.openai.metering import Meter
+from api.openai.responses.draft import Draft
+from api.openai.responses.output import Event
+from api.openai.responses.prepare import size_of
+from api.openai.stream import AnswerStream
+from api.ports import BusyError
+from api.ports_chat import Responses
+from api.streaming import ClientGoneError, encoded, frame, while_connected
+from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta, ThinkingDelta
+from tiers.errors import TierError
+
+log = structlog.get_logger()
+
+_PATIENCE = 8.0
+"""Seconds for which a stream waits for its first event, so that an error can still be a status
+code; then it begins, so that no proxy takes it for dead."""
+_GONE = 499
+
+
+async def respond(
+    request: Request,
+    answering: Answering,
+    *,
+    draft: Draft,
+    responses: Responses | None,
+    meter: Meter,
+    stream: bool,
+) -> Response:
+    """The response. `responses` None keeps nothing. Raises what the agent raised before anything
+    was sent, and `BusyError` where the answer cannot be kept."""
+    streaming = False
+    try:
+        if not stream:
+            whole = _whole(answering, draft=draft, responses=responses, meter=meter)
+            return await while_connected(request, whole)
+        await while_connected(request, answering.begun(seconds=_PATIENCE))
+        frames = _frames(answering, draft=draft, responses=responses, meter=meter)
+        streaming = True
+        return AnswerStream(frames, answering=answering, meter=meter)
+    except ClientGoneError:
+        meter.ended(outcome="gone", status=_GONE)
+        return Response(status_code=_GONE)  # nobody reads it
+    except Exception as error:
+        outcome, status = _outcome(error)
+        meter.ended(outcome=outcome, status=status)
+        raise
+    finally:
+        if not streaming:
+            meter.ended(outcome="gone", status=_GONE)
+            await answering.close()
+
+
+async def _whole(
+    answering: Answering, *, draft: Draft, responses: Responses | None, meter: Meter
+) -> Response:
+    while (event := await answering.next()) is not None:
+        _told(draft, event, meter)
+    list(draft.finish())
+    await _keep(draft, responses)
+    _ended(draft, meter)
+    return Response(encoded(draft.body()), media_type="application/json")
+
+
+async def _frames(
+    answering: Answering, *, draft: Draft, responses: Responses | None, meter: Meter
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events with the name of each. Closing this ends the answer."""
+    try:
+        for told in draft.begin():
+            yield _frame(told)
+        try:
+            while (event := await answering.next()) is not None:
+                for told in _told(draft, event, meter):
+                    yield _frame(told)
+            for told in draft.finish():
+                yield _frame(told)
+            await _keep(draft, responses)
+            _ended(draft, meter)
+        except Exception as error:
+            if isinstance(error, TierError | BusyError):
+                log.warning("response cut", error=str(error))
+            else:
+                log.error("response cut", exc_info=error)
+            meter.ended(outcome=_outcome(error)[0])
+            for told in draft.fail(error):
+                yield _frame(told)
+        yield _frame(draft.last())
+    finally:
+        meter.ended(outcome="gone")
+        await answering.close()
+
+
+def _told(draft: Draft, event: AgentEvent, meter: Meter) -> Iterator[Event]:
+    """What the event makes; the meter is told first."""
+    match event:
+        case TextDelta(text=text):
+            meter.output(text)
+        case ThinkingDelta():
+            meter.output()
+        case AnswerFinished():
+            pass
+        case _:
+            meter.pause()
+    told = list(draft.take(event))
+    meter.tool_calls = draft.output.host_calls
+    meter.client_calls = draft.output.client_calls
+    meter.proposals = draft.output.proposals
+    return iter(told)
+
+
+def _ended(draft: Draft, meter: Meter) -> None:
+    end = draft.output.end()
+    if end.usage is None:
+        log.error("an answer ended without saying so")
+    meter.ended(outcome=end.reason, usage=end.usage, timings=end.timings)
+
+
+async def _keep(draft: Draft, responses: Responses | None) -> None:
+    if responses is None:
+        return
+    stored = draft.stored()
+    if (size := size_of(stored)) > responses.most_bytes:
+        log.warning("a response is too large to be kept", bytes=size, most=responses.most_bytes)
+        draft.not_kept()
+        return
+    await responses.keep(stored)
+
+
+def _outcome(error: Exception) -> tuple[str, int]:
+    """How it is counted: the code and the status that a client is told."""
+    if isinstance(error, BusyError):
+        return "busy", 503
+    if not isinstance(error, TierError):
+        return "defect", 500
+    said = tier_error(error)
+    return str(orjson.loads(bytes(said.body))["error"]["code"]), said.status_code
+
+
+def _frame(event: Event) -> bytes:
+    return b"event: " + str(event["type"]).encode() + b"\n" + frame(event)
