@@ -7,28 +7,26 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from api.cors import Cors
 from api.errors import install_error_handlers
 from api.guard import Guard
+from api.keys.access import Access
 from api.openai.chat import openai_router
 from api.openai.models import models_router
 from api.openai.responses.routes import responses_router
 from api.operator.health import health_router
+from api.operator.keys import keys_router
 from api.operator.proposals import proposals_router
 from api.operator.routes import operator_router
 from api.ports import Ports
 
 
 def create_app(
-    *, ports: Ports, version: str, keys: Sequence[str], loopback: bool, body_limit: int
+    *, ports: Ports, version: str, access: Access, body_limit: int, origins: Sequence[str] = ()
 ) -> FastAPI:
-    """The facade. `keys` may be empty only where `loopback` is true; `body_limit` in bytes.
-
-    Raises ValueError for keys that are missing or empty: an open door is never an accident.
+    """The facade. `access` says who may ask; `body_limit` in bytes; pages of `origins` may read
+    answers (CORS). Raises ValueError for what is no origin.
     """
-    if not loopback and not keys:
-        raise ValueError("a facade that is not on loopback needs keys")
-    if any(not key.strip() for key in keys):
-        raise ValueError("a key of the facade is empty")
     app = FastAPI(
         title="triaged",
         version=version,
@@ -45,6 +43,7 @@ def create_app(
     app.include_router(responses_router(ports))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
     app.include_router(proposals_router(ports))
+    app.include_router(keys_router(access))
     app.include_router(health_router(ports))
-    app.add_middleware(Guard, keys=tuple(keys), loopback=loopback, body_limit=body_limit)
+    app.add_middleware(Guard, access=access, body_limit=body_limit, cors=Cors(tuple(origins)))
     return app

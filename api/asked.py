@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from api.keys.meter import Spend
 from api.roles import Caller
 
 _CALLER = "triaged.caller"
 _REQUEST_ID = "triaged.request_id"
+_SPEND = "triaged.spend"
 
 
-def note(scope: MutableMapping[str, Any], *, caller: Caller, request_id: str) -> None:
-    """Keeps both with the request. The guard alone calls this."""
+def note(scope: MutableMapping[str, Any], *, caller: Caller, request_id: str, spend: Spend) -> None:
+    """Keeps all of it with the request. The guard alone calls this."""
     scope[_CALLER] = caller
     scope[_REQUEST_ID] = request_id
+    scope[_SPEND] = spend
 
 
 def caller_of(scope: MutableMapping[str, Any]) -> Caller:
@@ -27,3 +30,12 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     """The id that runs through logs, the tier's included, and is sent back as X-Request-ID."""
     found: str = scope[_REQUEST_ID]
     return found
+
+
+def report_tokens(
+    scope: MutableMapping[str, Any], *, model: str, prompt_tokens: int, completion_tokens: int
+) -> None:
+    """Counts an answer's tokens against its caller's budget. Called once an answer, at its end,
+    also where it was cut off. `model` is a model's id here, never a client's words."""
+    spend: Spend = scope[_SPEND]
+    spend.report(scope[_CALLER], model, prompt_tokens, completion_tokens)

@@ -91,6 +91,13 @@ def _later(status: int, error: Exception, *, code: str, seconds: float) -> JSONR
     )
 
 
+def defect_response(path: str, error: Exception) -> JSONResponse:
+    """What nobody expected: logged here, and told without details."""
+    log.error("request failed", path=path, exc_info=error)
+    message = "triaged made a mistake; its log has the details."
+    return error_response(status=500, message=message, code="defect")
+
+
 def _param(location: Sequence[Any]) -> str | None:
     """What a validation error is about, as the client wrote it: "messages.0.role". Names in round
     brackets are ours: they tell the members of a union apart."""
@@ -99,7 +106,7 @@ def _param(location: Sequence[Any]) -> str | None:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Makes every error of the app an envelope."""
+    """Makes every error of the app an envelope, but for defects, which are the guard's."""
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -142,9 +149,3 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(BusyError)
     async def _busy(_: Request, error: BusyError) -> JSONResponse:
         return _later(503, error, code="busy", seconds=error.retry_after)
-
-    @app.exception_handler(Exception)
-    async def _defect(request: Request, error: Exception) -> JSONResponse:
-        log.error("request failed", path=request.url.path, exc_info=error)
-        message = "triaged made a mistake; its log has the details."
-        return error_response(status=500, message=message, code="defect")

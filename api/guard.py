@@ -1,57 +1,66 @@
-"""What stands before every route: who may ask, under which host name, and how much.
+"""What stands before every route: an id for each request, who may ask, under which host name, and
+how much.
 
-Plain ASGI, because it must not buffer streams.
+Plain ASGI, because it must not buffer streams; one pass over the headers, because it is in the way
+of every request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from api.asked import note
-from api.errors import error_response
+from api.cors import HEADERS as CORS_HEADERS
+from api.cors import Cors
+from api.errors import defect_response, error_response
+from api.keys.access import KEY_HEADERS, OPEN_PATHS, USER_HEADERS, Access, Refusal, anonymous
+from api.keys.key import Key
 from api.loopback import is_loopback
-from api.roles import Caller, Role
 
-_OPEN_PATHS = frozenset({"/healthz"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"^(?P<name>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?#\s]+)(?::[0-9]{1,5})?$")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 _BODY_SECONDS = 30.0
 _BODIES_AT_ONCE = 16
+_SINGLE = KEY_HEADERS | USER_HEADERS | CORS_HEADERS | {
+    b"host", b"content-length", b"transfer-encoding", b"x-request-id", b"sec-fetch-site"
+}  # fmt: skip
+"""Headers that mean something here; sent twice they would mean two things."""
+
+_Extra = list[tuple[bytes, bytes]]
 
 
 class Guard:
-    """Checks the Host header, where a browser's request comes from, the key and the body.
+    """Gives a request its id and lets it in: Host header, where a browser's request comes from,
+    key, role, limits, body.
 
-    `keys` are the accepted bearer keys; none means that everybody may ask, which is only right on
-    loopback. On loopback (`loopback` true) only loopback names are accepted as Host, so that a web
-    page cannot reach the daemon by a name of its own (DNS rebinding), and a page from elsewhere
-    cannot change anything (cross-site request forgery). A body is read before the app is called:
-    at most `body_limit` bytes, within `body_seconds`, and of all requests together at most
-    sixteen times that much.
+    Without a key (on loopback) only loopback names are accepted as Host, so that a web page cannot
+    reach the daemon by a name of its own (DNS rebinding), and a page from elsewhere cannot change
+    anything (cross-site request forgery), unless it was named as an origin. A body is read before
+    the app is called: at most `body_limit` bytes, within `body_seconds`, and of all requests
+    together at most sixteen times that much.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        keys: Sequence[str],
-        loopback: bool,
+        access: Access,
         body_limit: int,
+        cors: Cors,
         body_seconds: float = _BODY_SECONDS,
     ) -> None:
         self._app = app
-        self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
-        self._loopback = loopback
+        self._access = access
+        self._cors = cors
         self._body_limit = body_limit
         self._body_seconds = body_seconds
         self._held = 0  # bytes of bodies that requests in progress have brought
@@ -60,40 +69,114 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], scope["path"], headers)
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        headers: dict[bytes, bytes] = {}
+        twice = b""
+        for name, value in scope["headers"]:
+            if name in _SINGLE:
+                if name in headers:
+                    twice = name
+                headers[name] = value
+        request_id = _request_id(headers.get(b"x-request-id"))
+        bind_contextvars(request_id=request_id)
+        extra: _Extra = [(b"x-request-id", request_id.encode()), *self._cors.headers(headers)]
+        if twice:
+            refusal = error_response(
+                status=400,
+                message=f"The header {twice.decode('latin-1')!r} was sent twice.",
+                code="duplicate_header",
+            )
+            await refusal(scope, receive, _with_headers(send, extra))
             return
-        client = (scope.get("client") or ("",))[0]
-        caller = Caller(key="", role=Role.OPERATOR, client=client)
-        note(scope, caller=caller, request_id=secrets.token_hex(8))
-        await self._with_body(scope, receive, send)
+        await self._checked(scope, receive, send, headers, request_id, extra)
 
-    def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
-        if self._loopback:
-            if not _names_loopback(headers.get("host", "")):
-                return error_response(
-                    status=403,
-                    message="This daemon listens on loopback and answers to localhost only: "
-                    "ask for http://localhost or http://127.0.0.1.",
-                    code="wrong_host",
-                )
-            if method not in _SAFE_METHODS and not _from_here(headers):
+    async def _checked(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        request_id: str,
+        extra: _Extra,
+    ) -> None:
+        method, path = scope["method"], scope["path"]
+        client = (scope.get("client") or ("",))[0]
+        if (allowed := self._cors.preflight(method, headers)) is not None:
+            await send(
+                {"type": "http.response.start", "status": 204, "headers": [*extra, *allowed]}
+            )
+            await send({"type": "http.response.body"})
+            return
+        if path in OPEN_PATHS:
+            refusal = self._wrong_host(headers) or self._bad_length(headers)
+            if refusal is not None:
+                await refusal(scope, receive, _with_headers(send, extra))
+                return
+            note(scope, caller=anonymous(client), request_id=request_id, spend=self._access.meter)
+            await self._with_body(scope, receive, _with_headers(send, extra), headers)
+            return
+        key = self._access.identify(headers, client=client)
+        if isinstance(key, Refusal):
+            await _refused(key)(scope, receive, _with_headers(send, extra))
+            return
+        refusal = self._refusal(key, method, headers)
+        if refusal is not None:
+            await refusal(scope, receive, _with_headers(send, extra))
+            return
+        exchange = self._access.admit(key, method=method, path=path, headers=headers, client=client)
+        extra += exchange.quota.headers
+        if isinstance(exchange, Refusal):
+            await _refused(exchange)(scope, receive, _with_headers(send, extra))
+            return
+
+        async def tagged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.streaming = True
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        note(scope, caller=exchange.caller, request_id=request_id, spend=self._access.meter)
+        try:
+            await self._with_body(scope, receive, tagged, headers)
+        except asyncio.CancelledError:
+            if not exchange.ended or exchange.task is None or exchange.task.uncancel():
+                raise
+            # Its key is no longer valid. The server cuts the connection off an unfinished answer.
+        except Exception as error:
+            if exchange.streaming:
+                raise  # too late for a status: the connection is cut off
+            await defect_response(path, error)(scope, receive, tagged)
+        finally:
+            self._access.leave(exchange)
+
+    def _refusal(
+        self, key: Key, method: str, headers: Mapping[bytes, bytes]
+    ) -> JSONResponse | None:
+        if not key.name:
+            if (refusal := self._wrong_host(headers)) is not None:
+                return refusal
+            if method not in _SAFE_METHODS and not (
+                _from_here(headers) or self._cors.allows(headers)
+            ):
                 return error_response(
                     status=403,
                     message="A web page from elsewhere may not change anything here.",
                     code="wrong_origin",
                 )
-        if self._digests and path not in _OPEN_PATHS and not self._known(headers):
-            return error_response(
-                status=401,
-                message="A key is needed: send it as 'Authorization: Bearer KEY'.",
-                code="invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
+        return self._bad_length(headers)
+
+    def _wrong_host(self, headers: Mapping[bytes, bytes]) -> JSONResponse | None:
+        if self._access.ring.needed or _names_loopback(headers.get(b"host", b"")):
+            return None
+        return error_response(
+            status=403,
+            message="This daemon listens on loopback and answers to localhost only: "
+            "ask for http://localhost or http://127.0.0.1.",
+            code="wrong_host",
+        )
+
+    def _bad_length(self, headers: Mapping[bytes, bytes]) -> JSONResponse | None:
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
             return error_response(
                 status=400, message="Content-Length is not a number.", code="bad_content_length"
             )
@@ -101,17 +184,12 @@ class Guard:
             return self._too_large()
         return None
 
-    def _known(self, headers: Headers) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return False
-        # Header values arrive as latin-1: these are the bytes that the client sent.
-        digest = hashlib.sha256(key.strip().encode("latin-1")).digest()
-        # Every key is compared, so that the time taken tells nothing of which one it was.
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        return any(matches)
-
-    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _with_body(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes]
+    ) -> None:
+        if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
+            await self._app(scope, receive, send)
+            return
         held = 0
         parts: list[bytes] = []
         try:
@@ -175,22 +253,47 @@ def _too_many() -> JSONResponse:
     )
 
 
-def _names_loopback(host: str) -> bool:
+def _refused(refusal: Refusal) -> JSONResponse:
+    return error_response(
+        status=refusal.status,
+        message=refusal.message,
+        code=refusal.code,
+        headers=refusal.headers,
+    )
+
+
+def _with_headers(send: Send, extra: _Extra) -> Send:
+    async def tagged(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *extra]
+        await send(message)
+
+    return tagged
+
+
+def _request_id(said: bytes | None) -> str:
+    """The client's, where it is fit for a log line; else one of our own."""
+    if said is not None and _REQUEST_ID.fullmatch(said):
+        return said.decode("ascii")
+    return secrets.token_hex(8)
+
+
+def _names_loopback(host: bytes) -> bool:
     """Whether a Host header ("localhost:8083", "[::1]") names this machine's loopback."""
-    match = _HOST.match(host)
+    match = _HOST.match(host.decode("latin-1"))
     if match is None:
         return False
     return is_loopback(match["name"].strip("[]").rstrip(".").lower())
 
 
-def _from_here(headers: Headers) -> bool:
+def _from_here(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request was not sent by a web page of another machine. Programs send no Origin;
     browsers always do with what changes something."""
-    origin = headers.get("origin")
+    origin = headers.get(b"origin")
     if origin is None:
-        return headers.get("sec-fetch-site", "none") != "cross-site"
+        return headers.get(b"sec-fetch-site", b"none") != b"cross-site"
     try:
-        name = urlsplit(origin).hostname
+        name = urlsplit(origin.decode("latin-1")).hostname
     except ValueError:
         return False
     return name is not None and is_loopback(name)

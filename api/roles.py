@@ -16,11 +16,14 @@ class Role(enum.StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def allows(self, needed: Role) -> bool:
         """Whether this role may do what `needed` may."""
         return self.rank >= needed.rank
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +44,41 @@ class Caller:
         """For the ledger and for sentences: "alice via webui", "webui", "local"."""
         key = self.key or "local"
         return f"{self.user} via {key}" if self.user else key
+
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ADMIN = ("keys", "daemon", "config")
+"""Below `/api/v1`: what is about the daemon itself, reading included."""
+_ASKS = frozenset(
+    {
+        "chat", "completion", "completions", "responses", "embedding", "embeddings", "rerank",
+        "reranking", "infill", "systemone", "tokenize", "detokenize", "apply-template",
+    }
+)  # fmt: skip
+"""First part of the paths of models: whoever sends something there asks, and changes nothing."""
+
+
+def needed_role(method: str, path: str) -> Role:
+    """The least role for a request. What is not known here and is no reading takes an operator.
+
+    A chat can do more than ask: whether its caller may answer a proposal is checked there.
+    """
+    parts = path.split("/")[1:]
+    if parts[:2] == ["api", "v1"]:
+        if parts[2:3] and parts[2] in _ADMIN:
+            return Role.ADMIN
+        return Role.VIEWER if method in _READS else Role.OPERATOR
+    if parts[:1] == ["v1"]:
+        parts = parts[1:]
+    if method in _READS or (parts and parts[0] in _ASKS):
+        return Role.VIEWER
+    loads = len(parts) > 1 and parts[0] == "models"  # or unloads
+    return Role.ADMIN if loads else Role.OPERATOR
+
+
+def spends(method: str, path: str) -> bool:
+    """Whether a request asks a model, which a budget of tokens is for."""
+    if method in _READS:
+        return False
+    first = path.removeprefix("/v1").split("/")[1:2]
+    return bool(first) and first[0] in _ASKS

@@ -30,7 +30,7 @@ from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
 from daemon.events import Batch, Cursor
-from daemon.facade import facade_url, listen_for, make_app, stop_facade
+from daemon.facade import access_held, facade_url, listen_for, make_app, stop_facade
 from daemon.intake.fold import Folded
 from daemon.intake.intake import Intake
 from daemon.intake.refresh import load_fold
@@ -49,6 +49,7 @@ from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
+from daemon.views.keys import KeptUsage
 from daemon.views.memories import MemoriesView
 from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
@@ -106,6 +107,7 @@ async def start_daemon(
 
         stack.enter_context(held(state_dir))
         fleet = Fleet(settings.tiers.by_name(), state_dir)
+        access = stack.enter_context(access_held(settings, state_dir))
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
         servers = asyncio.create_task(fleet.start(progress.server), name="start llama-servers")
         stack.push_async_callback(_settled, servers)
@@ -120,6 +122,11 @@ async def start_daemon(
         )
 
         memory = make_memory(settings.memory, state_dir, database)
+        used = KeptUsage(database=database, meter=access.meter)
+        await used.load()
+        stack.push_async_callback(within, "usage of keys", used.flush, deadline=5)
+        await stack.enter_async_context(background("usage of keys", used.run(), failure=failure))
+
         if memory is not None:
             stack.push_async_callback(within, "memory", memory.close, deadline=5)
             await stack.enter_async_context(
@@ -243,7 +250,10 @@ async def start_daemon(
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),
         )
-        facade = Facade(app=make_app(settings, ports), listener=listener)
+        await stack.enter_async_context(
+            background("keys", access.ring.follow(access.renew), failure=failure)
+        )
+        facade = Facade(app=make_app(settings, ports, access), listener=listener)
         serving = await stack.enter_async_context(
             background("facade", facade.serve(), failure=failure)
         )

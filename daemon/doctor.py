@@ -10,12 +10,16 @@ import enum
 import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 
-from api.serve import is_loopback
+from api.keys.file import read_keys
+from api.keys.parse import KeyFileError, KeySet
+from api.loopback import is_loopback
 from daemon.config.settings import Settings
+from daemon.facade import keys_path
 from daemon.intake.rules import RuleError, load_rules
 from daemon.state_folder import distrusted
 from daemon.watching import has_journal
@@ -26,6 +30,7 @@ from tiers.runtime.ownership import holder_of, port_is_free
 _LEAST_DISK = 2 * 1024**3
 _LEAST_MEMORY = 1024**3
 _FREE_SHARE = 0.10
+_SOON = timedelta(days=14)
 
 
 class Level(enum.StrEnum):
@@ -57,7 +62,7 @@ async def examine(settings: Settings, *, state_dir: Path) -> list[Finding]:
         lambda: _memory(),
         lambda: _sources(settings),
         lambda: _rules(settings),
-        lambda: _access(settings),
+        lambda: _access(settings, state_dir),
     ]
     findings: list[Finding] = []
     for look in looks:
@@ -180,27 +185,53 @@ def _rules(settings: Settings) -> list[Finding]:
     return [_ok("rules", f"{len(rules)} rules, every sample as it says")]
 
 
-def _access(settings: Settings) -> list[Finding]:
+def _access(settings: Settings, state_dir: Path) -> list[Finding]:
     api = settings.api
-    if is_loopback(api.host) and api.keys_file is None and os.geteuid() == 0:
+    path = keys_path(settings, state_dir)
+    try:
+        found = read_keys(path, named=api.keys_file is not None)
+    except KeyFileError as error:
+        return [_problem("access", str(error))]
+    if found is not None:
+        return _keys(found, path, settings)
+    if api.keys_file is not None:
+        words = f"api.keys_file {path} does not exist: `triaged keys add NAME` makes it"
+        return [_problem("access", words)]
+    if is_loopback(api.host) and os.geteuid() == 0:
         return [
             _note(
                 "access",
                 "triaged reads the whole journal as root, and every user of this host can ask port "
-                f"{api.port} for it and close incidents: if there are others, write keys into a "
-                "file of root's, one a line, chmod 600, and name it in api.keys_file",
+                f"{api.port} for it and act as {api.keyless.role}: if there are others, make a key "
+                "with `triaged keys add NAME`; from then on everybody needs one",
             )
         ]
     if is_loopback(api.host):
         return [_ok("access", "the facade listens on loopback only")]
-    if api.keys_file is None:
-        return [_problem("access", f"api.host {api.host} is open to others: set api.keys_file")]
-    mode = api.keys_file.stat().st_mode if api.keys_file.exists() else 0
-    if not mode:
-        return [_problem("access", f"api.keys_file {api.keys_file} does not exist")]
-    if mode & 0o077:
-        return [_warning("access", f"{api.keys_file} can be read by others: chmod 600")]
-    return [_ok("access", f"{api.host} with keys")]
+    words = f"api.host {api.host} is open to others: make a key with `triaged keys add NAME`"
+    return [_problem("access", words)]
+
+
+def _keys(found: KeySet, path: Path, settings: Settings) -> list[Finding]:
+    now = datetime.now(tz=UTC)
+    findings = [_warning("access", concern) for concern in found.concerns]
+    valid = [key for key in found.keys if key.valid_at(now)]
+    for key in found.keys:
+        if key not in valid:
+            findings.append(_note("access", f"the key {key.name!r} has expired: revoke it"))
+        elif key.expires is not None and (left := key.expires - now) < _SOON:
+            words = f"the key {key.name!r} expires in {left.days} days: make its successor"
+            findings.append(_note("access", words))
+    if not valid:
+        words = f"{path} holds no valid key, so nobody may ask: `triaged keys add NAME`"
+        findings.append(_problem("access", words))
+    elif found.plain:
+        words = (
+            f"{path} has a key a line, and every one is an admin's; `triaged keys add NAME --role` "
+            "makes keys that may less, where api.keys_file names no such file"
+        )
+        findings.append(_note("access", words))
+    return findings or [_ok("access", f"{settings.api.host} with {len(valid)} keys")]
 
 
 def _ok(what: str, words: str) -> Finding:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import socket
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.keys.access import Access
+from api.keys.key import Key, Limits
+from api.keys.meter import Meter
+from api.keys.parse import KeyFileError
+from api.keys.ring import KeyRing
 from api.ports import Ports
+from api.roles import Role
 from api.serve import Facade, PortTakenError, is_loopback, listen
 from daemon.config.settings import Settings
 from daemon.errors import StartError
+from daemon.local_key import local_key
 from tiers.runtime.ownership import holder_of
 
 
@@ -36,24 +47,82 @@ def listen_for(settings: Settings, state_dir: Path) -> socket.socket:
         raise StartError(f"api.host {api.host}: cannot listen there: {error.strerror}") from error
 
 
-def make_app(settings: Settings, ports: Ports) -> FastAPI:
-    """The application. Raises `StartError` for keys that cannot be read."""
+def keys_path(settings: Settings, state_dir: Path) -> Path:
+    """Where the keys are kept."""
+    return settings.api.keys_file or state_dir / "keys.toml"
+
+
+def open_access(settings: Settings, state_dir: Path, *, own: Sequence[Key] = ()) -> Access:
+    """Who may ask. `own` keys are the daemon's. Raises `StartError` for keys that cannot be used,
+    and where others reach the facade and there are none."""
     api = settings.api
-    keys: list[str] = []
-    if api.keys_file is not None:
+    path = keys_path(settings, state_dir)
+    named = api.keys_file is not None
+    try:
+        ring = KeyRing(path=path, named=named, now=_now, own=own)
+    except KeyFileError as error:
+        raise StartError(f"keys cannot be used: {error}") from error
+    if named and not ring.needed:
+        raise StartError(
+            f"api.keys_file {path} does not exist; make it with `triaged keys add NAME`, or leave "
+            "the setting out"
+        )
+    if not ring.needed and not is_loopback(api.host):
+        raise StartError(
+            f"api.host {api.host} can be reached from other machines and there are no keys: run "
+            '`triaged keys add NAME`, or set api.host to "127.0.0.1"'
+        )
+    return Access(
+        ring=ring,
+        keyless=_keyless(settings) if is_loopback(api.host) else None,
+        meter=Meter(now=_now),
+        clock=time.monotonic,
+        now=_now,
+    )
+
+
+@contextlib.contextmanager
+def access_held(settings: Settings, state_dir: Path) -> Iterator[Access]:
+    """`open_access`, with a key for commands of this host as long as the block runs."""
+    api = settings.api
+    with contextlib.ExitStack() as stack:
         try:
-            text = api.keys_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"api.keys_file {api.keys_file}: cannot be read: {error}") from error
-        keys = [line.strip() for line in text.splitlines() if line.strip()]
-        if not keys:
-            raise StartError(f"api.keys_file {api.keys_file} holds no key; write one a line")
+            key = stack.enter_context(local_key(state_dir, host=api.host, port=api.port))
+        except OSError as error:
+            raise StartError(
+                f"{state_dir}/local.key cannot be written: {error.strerror}; run as the user that "
+                "the state folder belongs to"
+            ) from error
+        yield open_access(settings, state_dir, own=(key,))
+
+
+def _keyless(settings: Settings) -> Key:
+    its = settings.api.keyless
+    return Key(
+        name="",
+        role=Role(its.role),
+        digest=b"",
+        limits=Limits(
+            requests_per_minute=its.requests_per_minute,
+            tokens_per_day=its.tokens_per_day,
+            concurrent=its.concurrent,
+        ),
+        forwards_users=its.forwards_users,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+def make_app(settings: Settings, ports: Ports, access: Access) -> FastAPI:
+    """The application."""
     return create_app(
         ports=ports,
         version=importlib.metadata.version("triaged"),
-        keys=keys,
-        loopback=is_loopback(api.host),
-        body_limit=api.body_limit,
+        access=access,
+        body_limit=settings.api.body_limit,
+        origins=settings.api.cors_origins,
     )
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from daemon.cli.answers import AnswerPrinter, as_json, whole
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.talk import DEFAULT_MODEL, Talk
@@ -37,7 +36,7 @@ def ask(
     """Ask about this host."""
     shared: Context = context.obj
     text = _question(question)
-    talk = Talk(client=DaemonClient(url=shared.daemon_url()), model=model)
+    talk = Talk(client=shared.client(), model=model)
     if json_wanted:
         print_json(as_json(whole(talk.ask(text))))
         return

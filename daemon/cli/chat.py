@@ -12,7 +12,6 @@ import typer
 from rich.text import Text
 
 from daemon.cli.answers import AnswerPrinter, as_json, whole
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.line_editor import LineEditor, history_file
@@ -44,7 +43,7 @@ def chat(
     Where stdin or stdout is no terminal, each line of stdin is a question of one chat.
     """
     shared: Context = context.obj
-    talk = Talk(client=DaemonClient(url=shared.daemon_url()), model=model)
+    talk = Talk(client=shared.client(), model=model)
     printer = AnswerPrinter(out=out, err=err, show_activity=not quiet)
     if json_wanted or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise typer.Exit(_answer_lines(talk, printer, json_wanted=json_wanted))

@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from daemon.cli.client import DaemonClient
 from daemon.cli.exits import CommandError, Exit
 from daemon.config.load import ConfigError, Loaded, load_config
+from daemon.local_key import read_local_key
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -48,6 +50,15 @@ class Context:
         api = self.load().settings.api
         host = "127.0.0.1" if api.host in ("0.0.0.0", "::", "") else api.host  # noqa: S104
         return f"http://[{host}]:{api.port}" if ":" in host else f"http://{host}:{api.port}"
+
+    def client(self) -> DaemonClient:
+        """The way to the running daemon. Whoever may read its state folder needs no key."""
+        url = self.daemon_url()
+        try:
+            key = read_local_key(self.state(self.load()), url=url)
+        except CommandError:  # the address was given, and no configuration is needed
+            key = None
+        return DaemonClient(url=url, key=key)
 
 
 def state_directory(*, given: Path | None, environ: Mapping[str, str]) -> Path:

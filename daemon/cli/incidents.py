@@ -106,4 +106,4 @@ def _list(
 
 
 def _client(shared: Context) -> DaemonClient:
-    return DaemonClient(url=shared.daemon_url())
+    return shared.client()

@@ -47,7 +47,7 @@ def inject(
 ) -> None:
     """Hand an event to the running daemon."""
     shared: Context = context.obj
-    client = DaemonClient(url=shared.daemon_url())
+    client = shared.client()
     lines = _lines(typer.get_binary_stream("stdin")) if text == "-" else iter([text])
     events = (_event(line, unit) for line in lines if line.strip())
     first = next(events, None)

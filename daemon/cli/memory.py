@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.render import clean
 
@@ -24,7 +23,7 @@ def search(
 ) -> None:
     """Past incidents that look like a text."""
     shared: Context = context.obj
-    found = DaemonClient(url=shared.daemon_url()).get("/api/v1/memory", q=text, limit=limit)
+    found = shared.client().get("/api/v1/memory", q=text, limit=limit)
     if as_json:
         print_json(found["found"])
         return
@@ -42,7 +41,7 @@ def search(
 def rebuild(context: typer.Context, as_json: _Json = False) -> None:
     """Make the memory again from PostgreSQL."""
     shared: Context = context.obj
-    client = DaemonClient(url=shared.daemon_url())
+    client = shared.client()
     with err.status("Making the memory again"):
         made = client.post("/api/v1/memory/rebuild", timeout=1800)
     if as_json:

@@ -82,4 +82,4 @@ def _print(proposal: Mapping[str, Any]) -> None:
 
 
 def _client(shared: Context) -> DaemonClient:
-    return DaemonClient(url=shared.daemon_url())
+    return shared.client()

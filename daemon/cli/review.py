@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.render import clean
 
@@ -21,7 +20,7 @@ def review(
 ) -> None:
     """Look over everything since the last review, now."""
     shared: Context = context.obj
-    client = DaemonClient(url=shared.daemon_url())
+    client = shared.client()
     with err.status("The review tier looks over everything since the last review"):
         found = client.post("/api/v1/review", {}, timeout=1800)
     if as_json:

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import Exit
 from daemon.cli.render import ago, clean
@@ -27,7 +26,7 @@ def status(
 ) -> None:
     """Every part of the running daemon; exit code 6 while it is not ready."""
     shared: Context = context.obj
-    found = DaemonClient(url=shared.daemon_url()).get("/api/v1/status")
+    found = shared.client().get("/api/v1/status")
     if as_json:
         print_json(found)
     else:

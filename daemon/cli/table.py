@@ -27,6 +27,7 @@ MODULES = {
     "memory": "daemon.cli.memory",
     "models": "daemon.cli.models",
     "hardware": "daemon.cli.hardware",
+    "keys": "daemon.cli.keys",
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a
 command that has commands of its own."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from api.loopback import is_loopback
+from api.cors import unfit_origin
 from api.ports_chat import ChatOptions
 from daemon.sources.settings import (
     BackoffSettings,
@@ -184,6 +184,24 @@ class ChatSettings(_Section):
     )
 
 
+class KeylessSettings(_Section):
+    """Callers without a key: only on loopback, and only while there is no file with keys."""
+
+    role: Literal["viewer", "operator", "admin"] = Field(
+        "operator", description="what they may do; a viewer reads and chats"
+    )
+    requests_per_minute: int | None = Field(None, ge=1, description="requests a minute, together")
+    tokens_per_day: int | None = Field(
+        None, ge=1, description="tokens of models a day (UTC), together"
+    )
+    concurrent: int | None = Field(None, ge=1, description="requests in progress at once")
+    forwards_users: bool = Field(
+        False,
+        description="believe the headers in which a frontend says whom it asks for; anybody on "
+        "this host can write them",
+    )
+
+
 class ApiSettings(_Section):
     """The facade."""
 
@@ -193,18 +211,25 @@ class ApiSettings(_Section):
         8 * 1024 * 1024, ge=1024, description="bytes of a request's body that are accepted"
     )
     keys_file: Path | None = Field(
-        None, description="one key a line; needed to listen on anything but loopback"
+        None,
+        description="file with keys, as `triaged keys add` makes it, or with a key a line; without "
+        "keys nothing but loopback is listened on; default: STATE/keys.toml",
+    )
+    keyless: KeylessSettings = Field(default_factory=KeylessSettings)
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="web pages that may use the API from a browser, as origins: "
+        "https://chat.example.org",
     )
     chat: ChatSettings = Field(default_factory=ChatSettings)
 
-    @model_validator(mode="after")
-    def _keys_where_others_reach_it(self) -> Self:
-        if self.keys_file is None and not is_loopback(self.host):
-            raise ValueError(
-                f"host {self.host!r} can be reached from other machines: set keys_file to a file "
-                'with a key a line, or host to "127.0.0.1"'
-            )
-        return self
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if why := unfit_origin(origin):
+                raise ValueError(why)
+        return origins
 
 
 class TiersSettings(_Section):

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 from responses_kit import FakeResponses
 
 from api.app import create_app
+from api.keys.access import Access
+from api.keys.key import Key
+from api.keys.meter import Meter
+from api.keys.ring import KeyRing
 from api.observing import AnswerRecord
 from api.ports import (
     Accepted,
@@ -33,7 +40,7 @@ from api.ports import (
     Ports,
 )
 from api.ports_chat import ChatOptions
-from api.roles import Caller
+from api.roles import Caller, Role
 from api.serve import Facade, listen
 from tiers.chat_contracts import (
     AgentEvent,
@@ -340,12 +347,30 @@ class Served:
     app: Any
 
 
+def now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+def access_for(*, keys: Sequence[str] = (), loopback: bool = True) -> Access:
+    """Keys as a file of one key a line gives them; without any, everybody is an operator."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "keys"
+        if keys:
+            path.write_text("\n".join(keys))
+            path.chmod(0o600)
+        ring = KeyRing(path=path, named=True, now=now)
+    keyless = Key(name="", role=Role.OPERATOR, digest=b"") if loopback else None
+    return Access(ring=ring, keyless=keyless, meter=Meter(now=now), clock=time.monotonic, now=now)
+
+
 def assembled(
     *,
     keys: Sequence[str] = (),
     body_limit: int = 1_000_000,
     loopback: bool = True,
     options: ChatOptions | None = None,
+    access: Access | None = None,
+    origins: Sequence[str] = (),
 ) -> Served:
     """The app alone, for what needs no socket."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
@@ -367,7 +392,13 @@ def assembled(
         chat_options=options or ChatOptions(),
         observer=measures,
     )
-    app = create_app(ports=ports, version="1", keys=keys, loopback=loopback, body_limit=body_limit)
+    app = create_app(
+        ports=ports,
+        version="1",
+        access=access or access_for(keys=keys, loopback=loopback),
+        body_limit=body_limit,
+        origins=origins,
+    )
     return Served(
         url="http://localhost",
         port=0,
@@ -388,10 +419,17 @@ def assembled(
 
 @contextlib.asynccontextmanager
 async def serving(
-    *, keys: Sequence[str] = (), body_limit: int = 1_000_000, loopback: bool = True
+    *,
+    keys: Sequence[str] = (),
+    body_limit: int = 1_000_000,
+    loopback: bool = True,
+    access: Access | None = None,
+    origins: Sequence[str] = (),
 ) -> AsyncIterator[Served]:
     """Serves until the end of the block, then stops in order."""
-    parts = assembled(keys=keys, body_limit=body_limit, loopback=loopback)
+    parts = assembled(
+        keys=keys, body_limit=body_limit, loopback=loopback, access=access, origins=origins
+    )
     listener = listen(host="127.0.0.1", port=0)
     port = int(listener.getsockname()[1])
     facade = Facade(app=parts.app, listener=listener)

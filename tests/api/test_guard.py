@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
-from facade_kit import Served, assembled, eventually, in_process, raw, serving
+from facade_kit import Served, access_for, assembled, eventually, in_process, raw, serving
 
-from api.app import create_app
+from api.cors import Cors
 from api.guard import Guard
 from api.loopback import is_loopback
 from api.protocol import BoundedProtocol
@@ -124,11 +124,18 @@ async def test_everything_but_healthz_is_locked(locked: httpx.AsyncClient, path:
     assert response.status_code == 401
 
 
-@pytest.mark.parametrize("keys", [(), ("",), ("good", "  ")])
-def test_an_open_door_is_never_an_accident(keys: Sequence[str]) -> None:
+def test_an_open_door_is_never_an_accident() -> None:
     with pytest.raises(ValueError, match="key"):
-        assembled(keys=keys, loopback=False)
-    assert create_app
+        assembled(keys=(), loopback=False)
+
+
+@pytest.mark.parametrize("keys", [("",), ("\n  \n# nothing\n",)])
+@pytest.mark.parametrize("loopback", [True, False])
+async def test_a_file_without_keys_locks_everybody_out(keys: Sequence[str], loopback: bool) -> None:
+    async with in_process(assembled(keys=keys, loopback=loopback).app) as client:
+        for key in ("", "Bearer ", "Bearer #", "Bearer # nothing"):
+            headers = {"Authorization": key}
+            assert (await client.get("/v1/models", headers=headers)).status_code == 401
 
 
 def test_loopback_addresses() -> None:
@@ -190,15 +197,14 @@ async def test_lengths_that_are_none_at_the_guard_itself() -> None:
             "type": "http", "method": "POST", "path": "/api/v1/events", "headers": headers,
             "query_string": b"", "app": app, "http_version": "1.1", "scheme": "http",
         }  # fmt: skip
-        guard = Guard(app, keys=(), loopback=True, body_limit=100)
+        guard = Guard(app, access=access_for(), body_limit=100, cors=Cors(()))
         await guard(scope, receive, send)  # type: ignore[arg-type]
         assert sent[0]["status"] in (400, 413)
 
 
-async def test_a_body_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.guard._BODY_SECONDS", 0.2)
+async def test_a_body_that_does_not_come() -> None:
     parts = assembled()
-    guard = Guard(parts.app, keys=(), loopback=True, body_limit=100, body_seconds=0.2)
+    guard = Guard(parts.app, access=access_for(), body_limit=100, cors=Cors(()), body_seconds=0.2)
     transport = httpx.ASGITransport(app=guard)
 
     async def slow() -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,24 +12,51 @@ from daemon.config.settings import Settings
 from daemon.doctor import Level
 
 
-def access(monkeypatch: pytest.MonkeyPatch, *, uid: int, **api: object) -> doctor.Finding:
-    monkeypatch.setattr(doctor.os, "geteuid", lambda: uid)
-    (finding,) = doctor._access(Settings.model_validate({"api": api}))
-    return finding
+def access(
+    monkeypatch: pytest.MonkeyPatch, state: Path, *, uid: int, **api: object
+) -> list[doctor.Finding]:
+    settings = Settings.model_validate({"api": api})
+    with monkeypatch.context() as patch:
+        patch.setattr(doctor.os, "geteuid", lambda: uid)
+        return doctor._access(settings, state)
 
 
 def test_root_without_keys_on_loopback_is_open_to_local_users(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("a-key\n")
-    keys.chmod(0o600)
-    found = access(monkeypatch, uid=0, port=8099)
+    (found,) = access(monkeypatch, tmp_path, uid=0, port=8099)
     assert found.level is Level.NOTE
     assert "8099" in found.words
-    assert "api.keys_file" in found.words
-    assert access(monkeypatch, uid=1000).level is Level.OK
-    assert access(monkeypatch, uid=0, keys_file=str(keys)).level is Level.OK
+    assert "triaged keys add" in found.words
+    assert access(monkeypatch, tmp_path, uid=1000)[0].level is Level.OK
+
+
+def test_keys_are_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def found(**api: object) -> dict[Level, str]:
+        findings = access(monkeypatch, tmp_path, uid=os.getuid(), **api)
+        return {finding.level: finding.words for finding in findings}
+
+    assert "triaged keys add" in found(host="0.0.0.0")[Level.PROBLEM]  # noqa: S104
+    plain = tmp_path / "plain"
+    plain.write_text("a-key\n")
+    plain.chmod(0o644)
+    assert "does not exist" in found(keys_file=str(tmp_path / "gone"))[Level.PROBLEM]
+    told = found(keys_file=str(plain))
+    assert "chmod 600" in told[Level.WARNING]
+    assert "an admin's" in told[Level.NOTE]
+    kept = tmp_path / "keys.toml"
+    kept.write_text("[keys.x]\nrole = 'viewer'\nsha256 = 'no'\n")
+    kept.chmod(0o600)
+    assert "keys.toml:3: keys.x.sha256: must be 64" in found()[Level.PROBLEM]
+    table = f"[keys.x]\nrole = 'viewer'\nsha256 = '{'0' * 64}'\n"
+    kept.write_text(table)
+    assert found() == {Level.OK: "127.0.0.1 with 1 keys"}
+    kept.write_text(table + "expires = 2020-01-01T00:00:00Z\n")
+    told = found()
+    assert "holds no valid key" in told[Level.PROBLEM]
+    assert "has expired" in told[Level.NOTE]
+    kept.chmod(0o666)
+    assert "can be changed by other users" in found()[Level.PROBLEM]
 
 
 def test_a_state_folder_of_others_is_a_problem(tmp_path: Path) -> None:
