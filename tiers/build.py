@@ -1,4 +1,4 @@
-"""Makes the three tiers and the chat out of settings and endpoints."""
+"""Makes the three tiers, the chat and the clerk out of settings and endpoints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from tiers.agent import Agent
+from tiers.chat_contracts import Effects
+from tiers.clerk import SmallClerk
+from tiers.clerk_words import CodeClerk
 from tiers.config import TierSettings, ToolLoopSettings
 from tiers.contracts import Toolbox
 from tiers.full_profile import FullProfile
@@ -17,6 +20,9 @@ from tiers.profile import PromptProfile
 from tiers.review import Review
 from tiers.trigger import Trigger
 from tiers.vocabulary import TierName
+
+_BRIEF = {"chat_template_kwargs": {"enable_thinking": False}}
+"""A title is not worth a thought."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,7 @@ class Tiers:
     review: Review
     meta: Meta
     chat: Agent
+    clerk: SmallClerk
 
     async def aclose(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -49,10 +56,11 @@ def build_tiers(
     toolbox: Toolbox,
     loop: ToolLoopSettings,
     facts: Callable[[], Sequence[tuple[str, str]]] = tuple,
+    effects: Effects | None = None,
 ) -> Tiers:
     """`endpoints` gives the URL of each tier (`Fleet.endpoint`); `facts` what is known about the
-    host, asked anew for every chat. Raises `tiers.errors.TierRefusedError` when a key file cannot
-    be read. Nothing is contacted yet."""
+    host, asked anew for every chat; `effects` what the ledger says was done to it. Raises
+    `tiers.errors.TierRefusedError` when a key file cannot be read. Nothing is contacted yet."""
     clients = {
         tier: LlmClient.for_tier(name=str(tier), url=endpoints(tier), settings=settings[tier])
         for tier in TierName
@@ -83,5 +91,14 @@ def build_tiers(
             toolbox=toolbox,
             loop=loop,
             facts=facts,
+            effects=effects,
+        ),
+        clerk=SmallClerk(
+            clients=[
+                (clients[tier], _BRIEF if settings[tier].backend == "llama_cpp" else {})
+                for tier in (TierName.TRIGGER, TierName.REVIEW)
+                if profiles[tier].review_tools
+            ],
+            code=CodeClerk(specs=toolbox.specs()),
         ),
     )

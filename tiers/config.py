@@ -192,7 +192,7 @@ class ToolLoopSettings(_Section):
     )
     unsupported_figures: Literal["mark", "off"] = Field(
         "mark",
-        description="mark: an answer ends with the figures that no look-up supports; off: it does not",
+        description="mark: an answer ends with the figures that no look-up supports; off: not so",
     )
 
 
