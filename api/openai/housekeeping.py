@@ -46,7 +46,10 @@ def _shape(begins: str, ends: str = _HISTORY_ENDS) -> tuple[re.Pattern[str], re.
 _SHAPES = (
     (Errand.TITLE, _shape(_TASK + r"(?:Generate|Create) a concise\b[^\n]{0,80}\btitle\b")),
     (Errand.TAGS, _shape(_TASK + r"Generate 1-3 broad tags\b")),
-    (Errand.FOLLOW_UPS, _shape(_TASK + r"Suggest 3-5 relevant follow-up\b")),
+    (
+        Errand.FOLLOW_UPS,
+        _shape(_TASK + r"(?:Suggest 3-5 relevant follow-up|Predict 3-5 useful messages)\b"),
+    ),
     (Errand.QUERY, _shape(_TASK + r"Analyze the chat history to determine the necessity of\b")),
     (Errand.OTHER, _shape(_TASK + r"Generate a detailed prompt for an?m? image\b")),
     (
