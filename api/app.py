@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from fastapi import FastAPI
@@ -19,6 +20,9 @@ from api.operator.keys import keys_router
 from api.operator.proposals import proposals_router
 from api.operator.routes import operator_router
 from api.ports import Ports
+from api.relay.relay import Relay
+from api.relay.served import Served
+from api.relay.upstream import Upstreams
 
 
 def create_app(
@@ -38,12 +42,22 @@ def create_app(
     # Set when the daemon stops: streams that would never end by themselves end then.
     app.state.stopping = asyncio.Event()
     install_error_handlers(app)
-    app.include_router(models_router(ports))
+    # Connections to the bare models' endpoints; the server closes them when it has ended.
+    app.state.upstreams = upstreams = Upstreams()
+    served = Served(upstreams=upstreams, clock=time.monotonic)
+    app.include_router(models_router(ports, served=served))
     app.include_router(openai_router(ports))
     app.include_router(responses_router(ports))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
     app.include_router(proposals_router(ports))
     app.include_router(keys_router(access))
     app.include_router(health_router(ports))
+    app.add_middleware(
+        Relay,
+        targets=ports.targets,
+        upstreams=upstreams,
+        served=served,
+        observer=ports.relay_observer,
+    )
     app.add_middleware(Guard, access=access, body_limit=body_limit, cors=Cors(tuple(origins)))
     return app

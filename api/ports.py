@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from api.observing import AnswerObserver, NoObserver
-from api.ports_chat import ChatOptions, Proposals, Responses
+from api.observing_relay import NoRelayObserver, RelayObserver
+from api.ports_chat import ChatOptions, Proposals, Responses, TierTargets
 from tiers.chat_contracts import ChatAgent, Clerk
 from tiers.vocabulary import Category, Severity, TierName
 
@@ -342,9 +343,11 @@ class Ports:
     chat: ChatAgent
     chat_model: str
     """The id of the model behind `triaged`, for information."""
+    targets: TierTargets
     proposals: Proposals
     responses: Responses
     clerk: Clerk | None = None
     """None: frontends' housekeeping is answered like any chat."""
     chat_options: ChatOptions = dataclasses.field(default_factory=ChatOptions)
     observer: AnswerObserver = dataclasses.field(default_factory=NoObserver)
+    relay_observer: RelayObserver = dataclasses.field(default_factory=NoRelayObserver)

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.loopback import is_loopback
 from api.protocol import BoundedProtocol
+from api.relay.upstream import Upstreams
 
 __all__ = ["Facade", "PortTakenError", "is_loopback", "listen"]
 
@@ -55,6 +56,7 @@ class Facade:
     def __init__(self, *, app: FastAPI, listener: socket.socket) -> None:
         self._listener = listener
         self._stopping: asyncio.Event = app.state.stopping
+        self._upstreams: Upstreams = app.state.upstreams
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -83,6 +85,7 @@ class Facade:
             # uvicorn cancels what outlives its grace but does not wait for it.
             if left := set(self._server.server_state.tasks):
                 await asyncio.wait(left, timeout=_CANCEL_SECONDS)
+            await self._upstreams.aclose()
 
     def stop(self) -> None:
         """Takes no more requests; live streams end now, answers have five seconds."""

@@ -56,6 +56,7 @@ from daemon.views.records import MetricsView, RecordsView
 from daemon.views.responses import ResponsesView
 from daemon.views.reviews import ReviewsView
 from daemon.views.status import Parts, StatusView
+from daemon.views.targets import TargetsView
 from daemon.watching import make_sources
 from tiers.build import build_tiers
 from tiers.runtime.fleet import Fleet
@@ -106,8 +107,8 @@ async def start_daemon(
         stack.callback(listener.close)
 
         stack.enter_context(held(state_dir))
-        fleet = Fleet(settings.tiers.by_name(), state_dir)
         access = stack.enter_context(access_held(settings, state_dir))
+        fleet = Fleet(settings.tiers.by_name(), state_dir)
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
         servers = asyncio.create_task(fleet.start(progress.server), name="start llama-servers")
         stack.push_async_callback(_settled, servers)
@@ -121,12 +122,12 @@ async def start_daemon(
             background("maintenance", maintain(store.maintenance), failure=failure)
         )
 
-        memory = make_memory(settings.memory, state_dir, database)
         used = KeptUsage(database=database, meter=access.meter)
         await used.load()
         stack.push_async_callback(within, "usage of keys", used.flush, deadline=5)
         await stack.enter_async_context(background("usage of keys", used.run(), failure=failure))
 
+        memory = make_memory(settings.memory, state_dir, database)
         if memory is not None:
             stack.push_async_callback(within, "memory", memory.close, deadline=5)
             await stack.enter_async_context(
@@ -246,6 +247,9 @@ async def start_daemon(
             memories=MemoriesView(memory=memory),
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
+            targets=TargetsView(
+                settings=settings.tiers.by_name(), servers=fleet.status, endpoint=fleet.endpoint
+            ),
             proposals=ProposalsView(),
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),

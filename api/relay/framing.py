@@ -10,8 +10,14 @@ import re
 
 _HOLD_BYTES = 1024 * 1024
 _TAIL_BYTES = 8 * 1024
+_HEAD_BYTES = 512
 # Quotes inside a JSON text are escaped, so a model cannot write these.
-_COUNTS = re.compile(rb'"(prompt|input|completion|output)_tokens"\s*:\s*(\d{1,9})')
+_COUNTS = re.compile(
+    rb'"(prompt_tokens|input_tokens|tokens_evaluated|completion_tokens|output_tokens'
+    rb'|tokens_predicted|cache_n|prompt_n|predicted_n)"\s*:\s*(\d{1,9})'
+)
+_PROMPT = (b"prompt_tokens", b"input_tokens", b"tokens_evaluated")
+_ANSWER = (b"completion_tokens", b"output_tokens", b"tokens_predicted")
 
 
 class Frames:
@@ -57,22 +63,23 @@ def _last_end(data: bytes) -> int:
 
 
 class Tail:
-    """Keeps the last bytes of an answer, where its counts are."""
+    """Keeps the two ends of an answer, where its counts are: long vectors may be between them."""
 
     def __init__(self) -> None:
+        self._first = b""
         self._last = b""
 
     def add(self, data: bytes) -> None:
+        if not self._first:
+            self._first = data[:_HEAD_BYTES]
         self._last = (self._last + data)[-_TAIL_BYTES:]
 
     def tokens(self) -> tuple[int | None, int | None]:
         """Tokens of the prompt and of the answer, as the endpoint counted them; None where it
-        did not say."""
-        prompt: int | None = None
-        answer: int | None = None
-        for kind, digits in _COUNTS.findall(self._last):
-            if kind in (b"prompt", b"input"):
-                prompt = int(digits)
-            else:
-                answer = int(digits)
+        did not say. Streams without `usage` tell them in llama-server's `timings`."""
+        said = {kind: int(n) for kind, n in _COUNTS.findall(self._first + b" " + self._last)}
+        prompt = next((said[name] for name in _PROMPT if name in said), None)
+        if prompt is None and b"prompt_n" in said:
+            prompt = said[b"prompt_n"] + said.get(b"cache_n", 0)
+        answer = next((said[name] for name in _ANSWER if name in said), said.get(b"predicted_n"))
         return prompt, answer

@@ -262,6 +262,8 @@ class _Sending:
                 completion_tokens=None,
             )
         prompt, completion = transfer.tail.tokens()
+        if completion is None and transfer.frames:
+            completion = transfer.frames  # a stream that was cut: about a token an event
         return Ending(
             outcome=self.outcome or transfer.outcome,
             status=status or transfer.status,

@@ -39,7 +39,7 @@ from api.ports import (
     PartStatus,
     Ports,
 )
-from api.ports_chat import ChatOptions
+from api.ports_chat import ChatOptions, TierTarget
 from api.roles import Caller, Role
 from api.serve import Facade, listen
 from tiers.chat_contracts import (
@@ -51,7 +51,7 @@ from tiers.chat_contracts import (
     TextDelta,
 )
 from tiers.contracts import Usage
-from tiers.vocabulary import Category, Severity
+from tiers.vocabulary import Category, Severity, TierName
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 USAGE = Usage(model="m", endpoint="e", prompt_tokens=7, completion_tokens=3, seconds=0.1)
@@ -327,6 +327,32 @@ class KeptMeasures:
         self.records.append(record)
 
 
+class FakeTargets:
+    """All tiers answer at `url`, or are down where there is none; `changes` are a test's own
+    fields of a target."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.changes: dict[str, Any] = {}
+
+    def target(self, tier: TierName) -> TierTarget:
+        target = TierTarget(
+            tier=tier,
+            url=self.url,
+            backend="llama_cpp",
+            api_key=None,
+            model=None,
+            served="nano",
+            detail="" if self.url else "this test has no model",
+            loading=False,
+            retry_after=2.0,
+            progress=None,
+            most=4,
+            patience=30.0,
+        )
+        return dataclasses.replace(target, **self.changes)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """A running facade and the doubles behind it."""
@@ -345,6 +371,7 @@ class Served:
     responses: FakeResponses
     facade: Facade | None
     app: Any
+    targets: FakeTargets
 
 
 def now() -> datetime:
@@ -374,6 +401,7 @@ def assembled(
 ) -> Served:
     """The app alone, for what needs no socket."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
+    targets = FakeTargets()
     status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
     responses = FakeResponses()
     proposals, clerk, measures = FakeProposals(), FakeClerk(), KeptMeasures()
@@ -386,6 +414,7 @@ def assembled(
         memories=FakeMemories(),
         chat=agent,
         chat_model="nano",
+        targets=targets,
         proposals=proposals,
         responses=responses,
         clerk=clerk,
@@ -414,6 +443,7 @@ def assembled(
         responses=responses,
         facade=None,
         app=app,
+        targets=targets,
     )
 
 
