@@ -111,6 +111,11 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
     return kept
 
 
+def names_in(text: str) -> list[str]:
+    """The words that may be names of things, in order: those that no plain word is."""
+    return [word for word in _NAME.findall(text) if word.lower() not in _PLAIN]
+
+
 def _said(value: Any, schema: Mapping[str, Any], said: str) -> bool:
     if "enum" in schema:
         return value in schema["enum"] and (

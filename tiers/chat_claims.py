@@ -14,6 +14,8 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
+from tiers.arguments import names_in
+
 _STEMS = {
     "restart": "restarted neu gestartet neugestartet",
     "start": "started gestartet",
@@ -171,15 +173,15 @@ class Claim:
     stem: str
 
     def fits(self, effect: str) -> bool:
-        """Whether an effect of the ledger may be what is claimed: the same kind of change, of
-        something that the claim names, where it names anything of the effect's."""
-        told = effect.lower()
-        if self.stem and self.stem not in told:
+        """Whether an effect of the ledger ("restart_unit nginx.service, begun ...") is what is
+        claimed: the same kind of change, and of what the claim names, where it names anything."""
+        head = effect.lower().partition(",")[0]
+        if self.stem and self.stem not in head:
             return False
-        named = {word for word in _WORD.findall(told) if not word.isalpha() or len(word) > 3}
-        said = set(_WORD.findall(self.sentence.lower()))
-        bare = {word.partition(".")[0] for word in named if "." in word}
-        return not self.stem or bool((named | bare) & (said - {self.stem}))
+        targets = set(_WORD.findall(head))
+        targets |= {target.partition(".")[0] for target in targets}
+        named = {word.lower() for word in names_in(self.sentence) if word.lower() not in _FORMS}
+        return not named or bool(named & targets)
 
 
 def claims(answer: str, *, asked: bool, reports: Iterable[str] = ()) -> list[Claim]:

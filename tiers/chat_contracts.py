@@ -183,6 +183,7 @@ class Effects(Protocol):
     """What the ledger says was done to the host."""
 
     async def since(self, moment: datetime) -> Sequence[str]:
-        """A sentence for each effect that was begun since then, oldest first. Raises
+        """A sentence for each effect that was begun since then, oldest first; it begins with the
+        action and its target ("restart_unit nginx.service, begun 10:42:05 UTC: done"). Raises
         `EffectsUnreadableError`."""
         ...
