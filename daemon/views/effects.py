@@ -1,13 +1,13 @@
 """What the ledger says was done to the host. A chat's claims are checked against this.
 
-Whatever changes the host writes three kinds of entries, each in a transaction of its own, so that an
-action that was cut off in the middle is seen (intent, started, result):
+Whatever changes the host writes three kinds of entries, each in a transaction of its own, so that
+an action that was cut off in the middle is seen (intent, started, result):
 
-| kind             | when                                   | body                                   |
-|------------------|----------------------------------------|----------------------------------------|
-| `action_intent`  | it is decided that the action will run | `action_id`, `action`, `target`        |
-| `action_started` | right before it runs: an effect begins | the same                               |
-| `action_result`  | it has ended and was checked           | `action_id`, `outcome`, `detail`       |
+| kind             | when                                  | body                              |
+|------------------|---------------------------------------|-----------------------------------|
+| `action_intent`  | it is decided that it will run        | `action_id`, `action`, `target`   |
+| `action_started` | right before it runs: an effect begins | the same                         |
+| `action_result`  | it has ended and was checked          | `action_id`, `outcome`, `detail`  |
 
 `action_id` is one text for all three; `action` is the name of a typed action ("restart_unit"),
 `target` what it was resolved to ("nginx.service"), `outcome` one of `done` (checked), `failed` and
