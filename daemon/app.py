@@ -156,6 +156,7 @@ async def start_daemon(
             toolbox=toolbox,
             loop=settings.tools.loop,
             facts=lambda: (("host", host),),
+            clerks=settings.clerks(),
         )
         stack.push_async_callback(tiers.aclose)
 
@@ -251,6 +252,7 @@ async def start_daemon(
                 settings=settings.tiers.by_name(), servers=fleet.status, endpoint=fleet.endpoint
             ),
             proposals=ProposalsView(),
+            clerk=tiers.clerk,
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),
         )

@@ -56,6 +56,7 @@ def build_tiers(
     toolbox: Toolbox,
     loop: ToolLoopSettings,
     facts: Callable[[], Sequence[tuple[str, str]]] = tuple,
+    clerks: Sequence[TierName] = (TierName.TRIGGER, TierName.REVIEW),
     effects: Effects | None = None,
 ) -> Tiers:
     """`endpoints` gives the URL of each tier (`Fleet.endpoint`); `facts` what is known about the
@@ -96,7 +97,7 @@ def build_tiers(
         clerk=SmallClerk(
             clients=[
                 (clients[tier], _BRIEF if settings[tier].backend == "llama_cpp" else {})
-                for tier in (TierName.TRIGGER, TierName.REVIEW)
+                for tier in clerks
                 if profiles[tier].review_tools
             ],
             code=CodeClerk(specs=toolbox.specs()),

@@ -172,10 +172,11 @@ class ToolsSettings(_Section):
 class ChatSettings(_Section):
     """How chats with the model `triaged` are answered."""
 
-    housekeeping: Literal["trigger", "review", "meta", "off"] = Field(
-        "review",
+    housekeeping: Literal["auto", "trigger", "review", "meta", "off"] = Field(
+        "auto",
         description="tier that writes what frontends ask for beside the chat (titles, tags, "
-        "follow-up questions, search queries); off: such requests are answered like any chat",
+        "follow-up questions, search queries); auto: trigger, then review; where no model that "
+        "writes prose answers, code does; off: such requests are answered like any chat",
     )
     show_tools: bool = Field(
         False,
@@ -283,6 +284,16 @@ class Settings(_Section):
             show_tools=self.api.chat.show_tools,
             log_prompts=self.log.prompts,
         )
+
+    def clerks(self) -> tuple[TierName, ...]:
+        """The tiers that write for frontends beside the chat, in the order they are asked in."""
+        match self.api.chat.housekeeping:
+            case "auto":
+                return (TierName.TRIGGER, TierName.REVIEW)
+            case "off":
+                return ()
+            case name:
+                return (TierName(name),)
 
     @model_validator(mode="after")
     def _a_port_each(self) -> Self:

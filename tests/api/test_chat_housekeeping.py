@@ -46,7 +46,7 @@ PROMPTS = [
     ),
     (
         (
-            "Your task is to reflect the speaker's likely facial expression through a fitting emoji.\n"
+            "Your task is to reflect the speaker's likely facial expression in one emoji.\n"
             "\nMessage: ```is it full?```"
         ),
         Errand.EMOJI,
