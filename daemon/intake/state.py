@@ -56,6 +56,9 @@ class PatternState:
     top: TopK = dataclasses.field(default_factory=TopK)
     window_start: float = -math.inf
     window_count: int = 0
+    other_start: float = -math.inf
+    other_count: int = 0
+    """The window before this one, for lines whose clock is another one's: see `_turn_window`."""
     reached: tuple[str, ...] = ()
     """Rules whose burst was reached."""
     risen: bool = False
@@ -66,7 +69,7 @@ class PatternState:
     def observe(self, *, at: float) -> None:
         """Counts one occurrence. Constant time: this runs for every event.
 
-        A clock that jumps back opens no new window and makes no negative gap.
+        A clock that jumps back makes no negative gap.
         """
         self.count += 1
         gap = at - self.last_seen
@@ -75,13 +78,25 @@ class PatternState:
             self.usual_gap = gap if self.usual_gap is None else 0.9 * self.usual_gap + 0.1 * gap
         elif at < self.first_seen:
             self.first_seen = at
-        if 0 <= at - self.window_start < BURST_SECONDS or at < self.window_start:
+        if -BURST_SECONDS < at - self.window_start < BURST_SECONDS:
             self.window_count += 1
         else:
-            self.window_start = at
-            self.window_count = 1
+            self._turn_window(at)
         if self.window_count > self.burst:
             self.burst = self.window_count
+
+    def _turn_window(self, at: float) -> None:
+        """Goes on in the other window if `at` belongs there, else begins a new one instead of it.
+
+        So files of different days, or hosts whose clocks differ, that take turns are each counted
+        by their own minutes: neither as one endless burst, nor each line as a minute of its own.
+        """
+        start, count = self.other_start, self.other_count
+        self.other_start, self.other_count = self.window_start, self.window_count
+        if -BURST_SECONDS < at - start < BURST_SECONDS:
+            self.window_start, self.window_count = start, count + 1
+        else:
+            self.window_start, self.window_count = at, 1
 
     def count_hour(self, arrived: int, *, now: float) -> None:
         """Counts what mutes limit, by when it arrived. A clock that jumps begins another hour."""
