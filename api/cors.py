@@ -74,8 +74,8 @@ class Cors:
         )
 
     def preflight(self, method: str, headers: Mapping[bytes, bytes]) -> Pairs | None:
-        """For a browser that asks whether it may; None when this is no such question, or its page
-        was not named. Comes before keys: browsers send none with it."""
+        """Beside `headers`, for a browser that asks whether it may; None when this is no such
+        question, or its page was not named. Comes before keys: browsers send none with it."""
         asks = method == "OPTIONS" and b"access-control-request-method" in headers
         if not asks or not self.allows(headers):
             return None
@@ -84,7 +84,6 @@ class Cors:
         if headers.get(b"access-control-request-private-network") == b"true":
             more.append((b"access-control-allow-private-network", b"true"))
         return (
-            *self.headers(headers),
             (b"access-control-allow-methods", _METHODS),
             (b"access-control-max-age", b"600"),
             *more,

@@ -69,7 +69,7 @@ def _read(path: Path, *, named: bool) -> tuple[str, os.stat_result] | None:
         if not named and path.is_symlink():
             raise KeyFileError(f"{path} is a link, which is not followed: remove it") from error
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"{path} is no file; name a file with keys")
@@ -84,10 +84,13 @@ def _read(path: Path, *, named: bool) -> tuple[str, os.stat_result] | None:
                 f"{path} belongs to user {status.st_uid}, who could make keys: chown it if you "
                 "trust what is in it"
             )
-        try:
-            raw = file.read(MOST_BYTES + 1)
-        except OSError as error:
-            raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+        raw = b""
+        while len(raw) <= MOST_BYTES and (part := os.read(descriptor, MOST_BYTES + 1)):
+            raw += part
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(raw) > MOST_BYTES:
         raise KeyFileError(f"{path} is larger than {MOST_BYTES} bytes, which no keys need")
     try:
