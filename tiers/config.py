@@ -14,6 +14,7 @@ from tiers.vocabulary import TierName
 BUNDLED = "bundled"
 """The value of `model` that means the nano model in the distribution."""
 
+KvType = Literal["f16", "q8_0", "q4_0"]
 Backend = Literal["llama_cpp", "ollama", "openai"]
 ProfileName = Literal["auto", "nano", "full"]
 
@@ -69,6 +70,19 @@ class TierSettings(_Section):
     )
     cache_ram_mib: int = Field(
         64, ge=0, le=1_048_576, description="MiB of memory for prompts kept for reuse"
+    )
+    kv_type: KvType = Field(
+        "f16", description="how the cache of keys and values is kept: f16, q8_0 (half), q4_0"
+    )
+    ubatch: int = Field(
+        512, ge=16, le=8192, description="tokens of a prompt that are computed at once"
+    )
+    sleep_idle_seconds: int | None = Field(
+        None,
+        ge=10,
+        le=604_800,
+        description="seconds without work after which the model is unloaded; the next call waits "
+        "until it is loaded again; default: never",
     )
     timeout_seconds: float = Field(120.0, gt=0, le=3600, description=_TIMEOUT)
     queue: int = Field(

@@ -28,10 +28,13 @@ from tiers.hardware.facts import Machine
 from tiers.hardware.survey import survey
 from tiers.models.catalogue import Catalogue, Model, load_catalogue, named
 from tiers.models.errors import CatalogueError, ModelError
-from tiers.models.fit import Fit, Mark, fit_of
 from tiers.models.folder import Installed, installed_in, low_disk, remove, verified
 from tiers.models.hub import Hub, RemoteFile
 from tiers.models.pull import pull
+from tiers.planning.choose import make_plan
+from tiers.planning.fit import Fit, Mark, fit_of
+from tiers.planning.plan import Plan
+from tiers.planning.toml import missing, plan_as_toml
 
 app = typer.Typer(help="Model files: which there are, which fit, and getting them.")
 
@@ -112,6 +115,40 @@ def list_models(context: typer.Context, as_json: _Json = False) -> None:
     _warn_of_disk(places.folder)
 
 
+@app.command("recommend", epilog="triaged models recommend --pull --save /etc/triaged/tiers.toml")
+def recommend(
+    context: typer.Context,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write it as configuration; never over a file.")
+    ] = None,
+    fetch: Annotated[bool, typer.Option("--pull", help="Get the files that are not here.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """What each tier should run on this machine, all three at once, and why."""
+    places = _places(context)
+    machine = survey(folders=[places.folder])
+    plan = _planned(places, machine)
+    if fetch and (absent := missing(plan)):
+        _pull([places.catalogue.find(name) for name in absent], places)
+        plan = _planned(places, machine)
+    if as_json:
+        print_json(dataclasses.asdict(plan) | {"memory": plan.memory, "gpu": plan.gpu})
+    else:
+        _show_plan(plan)
+    absent = missing(plan)
+    if save is not None:
+        if absent:
+            raise CommandError(f"pull {', '.join(absent)} first, or say --pull")
+        try:
+            with save.expanduser().open("x", encoding="utf-8") as file:
+                file.write(plan_as_toml(plan))
+        except OSError as error:
+            raise CommandError(f"{save} cannot be written: {error.strerror}") from error
+        err.print(f"written to {save}; 'triaged check-config' reads it", markup=False)
+    elif absent and not as_json:
+        err.print(f"To get them: triaged models pull {' '.join(absent)}", markup=False)
+
+
 @app.command(
     "pull",
     epilog="triaged models pull qwen3-4b    triaged models pull unsloth/Qwen3-8B-GGUF:Q4_K_M",
@@ -123,20 +160,7 @@ def pull_models(context: typer.Context, names: _Names, as_json: _Json = False) -
     """
     places = _places(context)
     # All names are looked at before the first byte moves.
-    wanted = [_named(name, places.catalogue) for name in names]
-    # Its warnings about connections that it takes up again would tear the bars.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    hub = Hub()
-    got: list[tuple[Model, Sequence[Installed]]] = []
-    with _bars() as bars:
-        for model in wanted:
-            shown = _Shown(bars)
-            try:
-                got.append((model, pull(model, hub=hub, folder=places.folder, progress=shown)))
-            except ModelError as error:
-                raise CommandError(str(error)) from error
-            finally:
-                shown.ends()
+    got = _pull([_named(name, places.catalogue) for name in names], places)
     if as_json:
         print_json({model.id: [_file(found) for found in files] for model, files in got})
     else:
@@ -197,6 +221,62 @@ def remove_models(context: typer.Context, names: _Names, as_json: _Json = False)
         return
     for found in chosen:
         out.print(f"removed {found.path} ({_size(found.size)})", markup=False)
+
+
+def _pull(wanted: Sequence[Model], places: _Places) -> list[tuple[Model, Sequence[Installed]]]:
+    """Gets models with bars on stderr. Raises `CommandError`."""
+    # Its warnings about connections that it takes up again would tear the bars.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    hub = Hub()
+    got: list[tuple[Model, Sequence[Installed]]] = []
+    with _bars() as bars:
+        for model in wanted:
+            shown = _Shown(bars)
+            try:
+                got.append((model, pull(model, hub=hub, folder=places.folder, progress=shown)))
+            except ModelError as error:
+                raise CommandError(str(error)) from error
+            finally:
+                shown.ends()
+    return got
+
+
+def _planned(places: _Places, machine: Machine) -> Plan:
+    here = list(installed_in(places.folder))
+    files = {
+        model.id: found.path
+        for model in places.catalogue.models
+        for found in here
+        if _belongs(found, model)
+    }
+    return make_plan(machine, places.catalogue.models, here=files)
+
+
+def _show_plan(plan: Plan) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tier", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    table.add_column("on", overflow="fold")
+    for column in ("threads", "context", "calls", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for tier, chosen in plan.tiers.items():
+        table.add_row(
+            str(tier),
+            chosen.model,
+            str(chosen.place),
+            str(chosen.threads),
+            str(chosen.load.context),
+            str(chosen.load.parallel),
+            _size(chosen.need.total),
+        )
+    out.print(table)
+    gpu = f", {_size(plan.gpu)} of {_size(plan.gpu_budget)} on GPUs" if plan.gpu else ""
+    out.print(f"together {_size(plan.memory)} of {_size(plan.memory_budget)} memory{gpu}")
+    for tier, chosen in plan.tiers.items():
+        for reason in chosen.why:
+            out.print(f"{tier}: {reason}", style="dim", markup=False)
+    for note in plan.notes:
+        err.print(f"note: {line(note)}", markup=False)
 
 
 def _named(name: str, catalogue: Catalogue) -> Model:

@@ -25,7 +25,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One entry. `file` is a name in the repository or a quantisation; `size` in bytes, rounded;
-    `kv_bytes_per_token` is of the cache at f16. None: not known."""
+    `kv_bytes_per_token` is of the cache at f16; `active` in billions of parameters; `strength` is
+    the order in which plans prefer models. None: not known."""
 
     id: str
     repository: str
@@ -35,6 +36,8 @@ class Model:
     licence: str | None = None
     context: int | None = None
     kv_bytes_per_token: int | None = None
+    active: float | None = None
+    strength: int | None = None
     good_for: tuple[str, ...] = ()
     tiers: tuple[TierName, ...] = ()
     note: str = ""
@@ -125,12 +128,15 @@ def _entry(raw: Mapping[str, Any], where: str) -> Model:
     sha256 = raw.get("sha256")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         raise CatalogueError(f"{where}: sha256 must be 64 hexadecimal digits in lower case")
-    for name in ("size", "context", "kv_bytes_per_token"):
+    for name in ("size", "context", "kv_bytes_per_token", "strength"):
         value = raw.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise CatalogueError(f"{where}: {name} must be a whole number, not {value!r}")
         if value is not None and value <= 0:
             raise CatalogueError(f"{where}: {name} must be above 0")
+    active = raw.get("active")
+    if active is not None and not (type(active) in (int, float) and 0 < active < 10_000):
+        raise CatalogueError(f"{where}: active must be billions of parameters, not {active!r}")
     return Model(
         id=raw["id"],
         repository=raw["repository"],
@@ -140,6 +146,8 @@ def _entry(raw: Mapping[str, Any], where: str) -> Model:
         licence=_words(raw, "licence", where),
         context=raw.get("context"),
         kv_bytes_per_token=raw.get("kv_bytes_per_token"),
+        active=float(active) if active is not None else None,
+        strength=raw.get("strength"),
         good_for=_choices(raw, "good_for", USES, where),
         tiers=tuple(TierName(tier) for tier in _choices(raw, "tiers", tuple(TierName), where)),
         note=_words(raw, "note", where) or "",

@@ -25,6 +25,8 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 FLUSH_SECONDS = 0.2
 """llama.cpp logs from a thread of its own: its last words need a moment to reach the file."""
+TYPES = frozenset({"cache_type_k", "cache_type_v"})
+"""Parameters whose values are names of number types."""
 OOM_SCORE = "500"
 """When memory runs out, the model server goes before what the host is there for."""
 
@@ -60,6 +62,8 @@ def _serve(parameters: dict[str, object]) -> None:
             target = getattr(target, part)
         if not hasattr(target, last):
             sys.exit(f"this build of llama-server has no parameter {name}")
+        if name in TYPES:
+            value = xllamacpp.ggml_type[f"GGML_TYPE_{str(value).upper()}"]
         setattr(target, last, value)
     if api_key := os.environ.get("LLAMA_API_KEY"):
         params.api_keys = [api_key]

@@ -6,8 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from tiers.config import KvType
+
 _HTTP_THREADS_EXTRA = 4
 """Beside one thread per slot: health, metrics, tokenize."""
+_BATCH = 2048
+"""Tokens that are taken in at once; llama.cpp's own default."""
 _WARNINGS = 2
 """Verbosity that logs warnings and errors; the next writes several lines per request."""
 
@@ -26,6 +30,9 @@ class ServerFlags:
     threads: int
     gpu_layers: int = -1
     cache_ram_mib: int = 64
+    kv_type: KvType = "f16"
+    ubatch: int = 512
+    sleep_idle_seconds: int | None = None
     fit: bool = True
 
     @property
@@ -45,8 +52,14 @@ class ServerFlags:
             "--threads": self.threads,
             "--threads-http": self.parallel + _HTTP_THREADS_EXTRA,
             "--cache-ram": self.cache_ram_mib,
+            "--cache-type-k": self.kv_type,
+            "--cache-type-v": self.kv_type,
+            "--ubatch-size": self.ubatch,
+            "--batch-size": max(_BATCH, self.ubatch),
             "--verbosity": _WARNINGS,
         }
+        if self.sleep_idle_seconds is not None:
+            arguments["--sleep-idle-seconds"] = self.sleep_idle_seconds
         if self.gpu_layers >= 0:
             arguments["--n-gpu-layers"] = self.gpu_layers
         words = [str(word) for pair in arguments.items() for word in pair]
@@ -71,6 +84,11 @@ class ServerFlags:
             "cors_origins": "localhost",
             "use_jinja": True,
             "fit_params": self.fit,
+            "cache_type_k": self.kv_type,
+            "cache_type_v": self.kv_type,
+            "n_ubatch": self.ubatch,
+            "n_batch": max(_BATCH, self.ubatch),
+            "sleep_idle_seconds": self.sleep_idle_seconds or -1,
             "verbosity": _WARNINGS,
         }
         if self.gpu_layers >= 0:

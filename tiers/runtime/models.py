@@ -51,6 +51,9 @@ def server_flags(
         cache_ram_mib=min(settings.cache_ram_mib, _NANO_CACHE_MIB)
         if settings.bundled
         else settings.cache_ram_mib,
+        kv_type=settings.kv_type,
+        ubatch=settings.ubatch,
+        sleep_idle_seconds=settings.sleep_idle_seconds,
         fit=not settings.bundled,
     )
     return flags, dataclasses.replace(file, path=flags.model)
