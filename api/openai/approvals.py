@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 
 from api.openai.marks import MARK, defused
@@ -13,7 +13,8 @@ from api.ports import ConflictError, NotFoundError
 from api.ports_chat import Proposals
 from api.roles import Caller, Role
 from api.text import fit
-from tiers.chat_contracts import Proposal
+from tiers.chat_contracts import AgentEvent, AnswerFinished, Proposal, TextDelta
+from tiers.contracts import Usage
 
 _ANSWER = re.compile(
     r"(?:please[ ]+)?(?P<verb>approve|deny)[ ]+(?P<code>[a-z0-9]{4,8})(?:[ ]+please)?[.!]?",
@@ -65,6 +66,17 @@ async def reply_to(answer: Answer, *, by: Caller, proposals: Proposals) -> str:
         sentence = str(error)
         end = "" if sentence.endswith((".", "!")) else "."
         return f"{sentence[:1].upper()}{sentence[1:]}{end}"
+
+
+async def replied(answer: Answer, *, by: Caller, proposals: Proposals) -> AsyncIterator[AgentEvent]:
+    """The same as an answer, which cost nothing."""
+    yield TextDelta(text=await reply_to(answer, by=by, proposals=proposals))
+    yield AnswerFinished(
+        reason="stop",
+        usage=Usage(
+            model="", endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
+        ),
+    )
 
 
 def proposal_block(proposal: Proposal) -> str:

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
 from api.asked import caller_of, request_id_of
 from api.body import JsonRoute
 from api.errors import WrongParameterError
-from api.openai.approvals import answer_in, reply_to
+from api.openai.approvals import answer_in, replied
 from api.openai.completion import ChatForm
 from api.openai.completions import completions_router
 from api.openai.conversing import conversation_of, question_in
 from api.openai.delivery import deliver
 from api.openai.frontends import shown_to
 from api.openai.housekeeping import errand_of, written
-from api.openai.metering import Asked, Meter
+from api.openai.loading import with_progress
+from api.openai.metering import meter_for
 from api.openai.models import MODEL_ID, no_model
 from api.openai.rendering import Renderer
 from api.openai.requests import ChatRequest
 from api.openai.tokens import tokens_router
 from api.ports import Ports
-from api.roles import Caller
-from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta
-from tiers.contracts import Usage
+from tiers.chat_contracts import AgentEvent
 
 
 def openai_router(ports: Ports) -> APIRouter:
@@ -50,16 +50,18 @@ def openai_router(ports: Ports) -> APIRouter:
 
 
 async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response:
-    caller = caller_of(request.scope)
-    asked = Asked(
-        endpoint="chat",
-        model=MODEL_ID,
-        caller=caller.name,
-        request_id=request_id_of(request.scope),
+    meter_of = functools.partial(
+        meter_for,
+        request.scope,
         stream=body.stream,
         question=question_in(body) if ports.chat_options.log_prompts else None,
+        observer=ports.observer,
     )
-    endpoint, events = _events(ports, body, request, caller=caller, asked=asked)
+    try:
+        endpoint, events = _events(ports, body, request)
+    except WrongParameterError as error:
+        meter_of(endpoint="chat").ended(outcome=error.code, status=400)
+        raise
     return await deliver(
         request,
         events,
@@ -75,39 +77,28 @@ async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response
             client_tools=frozenset(tool.function.name for tool in body.tools or ()),
             parallel=body.parallel_tool_calls is not False,
         ),
-        meter=Meter(asked=dataclasses.replace(asked, endpoint=endpoint), observer=ports.observer),
+        meter=meter_of(endpoint=endpoint),
         stream=body.stream,
     )
 
 
 def _events(
-    ports: Ports, body: ChatRequest, request: Request, *, caller: Caller, asked: Asked
+    ports: Ports, body: ChatRequest, request: Request
 ) -> tuple[str, AsyncIterator[AgentEvent]]:
     """Who answers, and the answer: code where a user answers a proposal, the clerk for a
     frontend's housekeeping, else the agent. Raises `WrongParameterError`."""
-    try:
-        conversation = conversation_of(
-            body, headers=request.headers, caller=caller, request_id=asked.request_id
-        )
-    except WrongParameterError as error:
-        Meter(asked=asked, observer=ports.observer).ended(outcome=error.code, status=400)
-        raise
+    caller = caller_of(request.scope)
+    conversation = conversation_of(
+        body,
+        headers=request.headers,
+        caller=caller,
+        request_id=request_id_of(request.scope),
+    )
     if (answer := answer_in(body.messages)) is not None:
-        return "approval", _by_code(reply_to(answer, by=caller, proposals=ports.proposals))
+        return "approval", replied(answer, by=caller, proposals=ports.proposals)
     if ports.clerk is not None and ports.chat_options.housekeeping:
         errand = errand_of(body, request.headers)
         if errand is not None:
             aside = dataclasses.replace(conversation, chat_id=None)
             return "housekeeping", written(ports.clerk, aside, errand)
-    return "chat", ports.chat.answer(conversation)
-
-
-async def _by_code(sentence: Awaitable[str]) -> AsyncIterator[AgentEvent]:
-    """A sentence that no model had a part in."""
-    yield TextDelta(text=await sentence)
-    yield AnswerFinished(
-        reason="stop",
-        usage=Usage(
-            model=MODEL_ID, endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
-        ),
-    )
+    return "chat", with_progress(ports.chat.answer(conversation), targets=ports.targets)

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from api.asked import caller_of, request_id_of
+from api.asked import request_id_of
 from api.body import JsonRoute
 from api.errors import WrongParameterError
 from api.openai.completion import timings_object, with_cost
 from api.openai.delivery import deliver
 from api.openai.fields import Flag, ShallowJson, none_is
-from api.openai.metering import Asked, Meter
+from api.openai.loading import with_progress
+from api.openai.metering import meter_for
 from api.openai.models import MODEL_ID, no_model
 from api.openai.rendering import Content, End, Piece, Renderer, Show
 from api.openai.requests import Sampling, StreamOptions
@@ -129,23 +130,14 @@ def completions_router(ports: Ports) -> APIRouter:
         if body.model != MODEL_ID:
             return no_model(body.model)
         question = body.question()
-        request_id = request_id_of(request.scope)
         conversation = Conversation(
             messages=[{"role": "user", "content": question}],
             options=body.options(),
-            request_id=request_id,
-        )
-        asked = Asked(
-            endpoint="completions",
-            model=MODEL_ID,
-            caller=caller_of(request.scope).name,
-            request_id=request_id,
-            stream=body.stream,
-            question=question if ports.chat_options.log_prompts else None,
+            request_id=request_id_of(request.scope),
         )
         return await deliver(
             request,
-            ports.chat.answer(conversation),
+            with_progress(ports.chat.answer(conversation), targets=ports.targets),
             form=TextForm(
                 completion_id=f"cmpl-{secrets.token_hex(12)}",
                 created=int(time.time()),
@@ -154,7 +146,13 @@ def completions_router(ports: Ports) -> APIRouter:
                 timings=body.timings_per_token,
             ),
             renderer=Renderer(show=Show()),
-            meter=Meter(asked=asked, observer=ports.observer),
+            meter=meter_for(
+                request.scope,
+                endpoint="completions",
+                stream=body.stream,
+                question=question if ports.chat_options.log_prompts else None,
+                observer=ports.observer,
+            ),
             stream=body.stream,
         )
 

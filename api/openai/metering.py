@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import structlog
 
+from api.asked import caller_of, report_tokens, request_id_of
 from api.observing import AnswerObserver, AnswerRecord
+from api.openai.models import MODEL_ID
 from tiers.chat_contracts import Timings
 from tiers.contracts import Usage
 
@@ -31,17 +34,21 @@ class Asked:
 
 class Meter:
     """Told of what a client is sent, as it is sent. `ended` counts once, however often it is
-    called. `clock` is in seconds and never goes back."""
+    called. `spend` is told once how many tokens went in and out; of an answer that was cut off
+    only what came out is known, a token for each piece. `clock` is in seconds, and monotonic."""
 
     def __init__(
         self,
         *,
         asked: Asked,
         observer: AnswerObserver,
+        spend: Callable[[int, int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._asked = asked
         self._observer = observer
+        self._spend = spend
+        self._pieces = 0
         self._clock = clock
         self._begun = clock()
         self._first: float | None = None
@@ -63,6 +70,7 @@ class Meter:
     def output(self, text: str = "") -> None:
         """The model said something more."""
         now = self._clock()
+        self._pieces += 1
         if self._first is None:
             self._first = now - self._begun
             self._observer.first_output(endpoint=self.endpoint, seconds=self._first)
@@ -112,6 +120,8 @@ class Meter:
             proposals=self.proposals,
         )
         self._observer.ended(record)
+        if self._spend is not None:
+            self._spend(record.prompt_tokens, record.completion_tokens if usage else self._pieces)
         words = {}
         if self._asked.question is not None:
             words = {
@@ -123,3 +133,33 @@ class Meter:
             for name, value in dataclasses.asdict(record).items()
         }
         log.info("answered", **fields, **words)
+
+
+def meter_for(
+    scope: MutableMapping[str, Any],
+    *,
+    endpoint: str,
+    stream: bool,
+    question: str | None,
+    observer: AnswerObserver,
+) -> Meter:
+    """The meter of a request for `triaged`, with who sent it and their budget. `question` is None
+    unless prompts are logged."""
+
+    def spend(prompt_tokens: int, completion_tokens: int) -> None:
+        report_tokens(
+            scope,
+            model=MODEL_ID,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+        )
+
+    asked = Asked(
+        endpoint=endpoint,
+        model=MODEL_ID,
+        caller=caller_of(scope).name,
+        request_id=request_id_of(scope),
+        stream=stream,
+        question=question,
+    )
+    return Meter(asked=asked, observer=observer, spend=spend)

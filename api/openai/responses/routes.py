@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,9 +11,10 @@ from api.asked import caller_of, request_id_of
 from api.body import JsonRoute
 from api.errors import WrongParameterError
 from api.openai.answering import Answering
-from api.openai.approvals import Answer, answer_in, reply_to
+from api.openai.approvals import Answer, answer_in, replied
+from api.openai.loading import with_progress
 from api.openai.messages import ChatMessage
-from api.openai.metering import Asked, Meter
+from api.openai.metering import meter_for
 from api.openai.models import MODEL_ID, no_model
 from api.openai.responses.answer import respond
 from api.openai.responses.draft import Draft, Prepared
@@ -24,8 +25,7 @@ from api.ports import Ports
 from api.ports_chat import StoredResponse
 from api.roles import Caller
 from api.streaming import ClientGoneError, encoded, while_connected
-from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta
-from tiers.contracts import Usage
+from tiers.chat_contracts import AgentEvent
 
 _LONGEST_ID = 200
 
@@ -129,15 +129,11 @@ async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Res
         request_id=request_id,
     )
     endpoint, events = _events(ports, prepared, caller=caller)
-    meter = Meter(
-        asked=Asked(
-            endpoint=endpoint,
-            model=MODEL_ID,
-            caller=caller.name,
-            request_id=request_id,
-            stream=body.stream,
-            question=_question(prepared) if ports.chat_options.log_prompts else None,
-        ),
+    meter = meter_for(
+        request.scope,
+        endpoint=endpoint,
+        stream=body.stream,
+        question=_question(prepared) if ports.chat_options.log_prompts else None,
         observer=ports.observer,
     )
     return await respond(
@@ -155,8 +151,9 @@ def _events(
 ) -> tuple[str, AsyncIterator[AgentEvent]]:
     """Who answers: code where a user answers a proposal, else the agent."""
     if (answer := _approval(prepared)) is not None:
-        return "approval", _by_code(reply_to(answer, by=caller, proposals=ports.proposals))
-    return "responses", ports.chat.answer(prepared.conversation)
+        return "approval", replied(answer, by=caller, proposals=ports.proposals)
+    answer_of = ports.chat.answer(prepared.conversation)
+    return "responses", with_progress(answer_of, targets=ports.targets)
 
 
 def _approval(prepared: Prepared) -> Answer | None:
@@ -167,17 +164,6 @@ def _approval(prepared: Prepared) -> Answer | None:
     if last.role != "user" or last.parts[0].get("type") != "input_text":
         return None
     return answer_in([ChatMessage(role="user", content=text_of(last.parts))])
-
-
-async def _by_code(sentence: Awaitable[str]) -> AsyncIterator[AgentEvent]:
-    """A sentence that no model had a part in."""
-    yield TextDelta(text=await sentence)
-    yield AnswerFinished(
-        reason="stop",
-        usage=Usage(
-            model=MODEL_ID, endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
-        ),
-    )
 
 
 def _question(prepared: Prepared) -> str:
