@@ -42,9 +42,9 @@ class FakeResponses:
     async def chain(self, *, id: str, owner: str) -> Sequence[StoredResponse]:  # noqa: A002
         found = [await self.find(id=id, owner=owner)]
         while (previous := found[-1].previous_id) is not None:
-            if len(found) >= self.most:
-                raise ConflictError("too many responses go on from one another")
             found.append(await self.find(id=previous, owner=owner))
+        if len(found) >= self.most:
+            raise ConflictError("too many responses go on from one another")
         return found[::-1]
 
     async def items(self, *, ids: Sequence[str], owner: str) -> Mapping[str, Mapping[str, Any]]:

@@ -53,7 +53,7 @@ class InputRequest(Lenient):
     instructions: FitText | None = None
     previous_response_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     tools: Annotated[list[ShallowObject], Field(max_length=_MOST_TOOLS), none_is([])] = Field([])
-    tool_choice: str | ShallowObject | None = None
+    tool_choice: ShallowJson = None
     parallel_tool_calls: Annotated[bool, none_is(True)] = True
     reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None

@@ -29,8 +29,8 @@ class ClientTools:
     choice: Choice
 
 
-def read_tools(raw: Sequence[Mapping[str, Any]], choice: Choice) -> ClientTools:
-    """Raises `WrongParameterError`."""
+def read_tools(raw: Sequence[Mapping[str, Any]], choice: Any) -> ClientTools:
+    """`choice` is what the client sent. Raises `WrongParameterError`."""
     wire = tuple(_function(tool, f"tools.{at}") for at, tool in enumerate(raw))
     names = [str(tool["name"]) for tool in wire]
     for at, name in enumerate(names):
@@ -90,7 +90,7 @@ def _for_chat(tool: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choice(raw: Choice, names: Sequence[str]) -> tuple[Choice, Sequence[str]]:
+def _choice(raw: Any, names: Sequence[str]) -> tuple[Choice, Sequence[str]]:
     """The choice as the chat API writes it, and the functions that are left."""
     match raw:
         case None:
