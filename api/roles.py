@@ -51,8 +51,9 @@ _ADMIN = ("keys", "daemon", "config")
 """Below `/api/v1`: what is about the daemon itself, reading included."""
 _ASKS = frozenset(
     {
-        "chat", "completion", "completions", "responses", "embedding", "embeddings", "rerank",
-        "reranking", "infill", "systemone", "tokenize", "detokenize", "apply-template",
+        "apply-template", "audio", "chat", "completion", "completions", "detokenize", "embedding",
+        "embeddings", "infill", "messages", "rerank", "reranking", "responses", "systemone",
+        "tokenize",
     }
 )  # fmt: skip
 """First part of the paths of models: whoever sends something there asks, and changes nothing."""
@@ -68,17 +69,21 @@ def needed_role(method: str, path: str) -> Role:
         if parts[2:3] and parts[2] in _ADMIN:
             return Role.ADMIN
         return Role.VIEWER if method in _READS else Role.OPERATOR
-    if parts[:1] == ["v1"]:
-        parts = parts[1:]
-    if method in _READS or (parts and parts[0] in _ASKS):
+    if method in _READS or _asks(parts):
         return Role.VIEWER
-    loads = len(parts) > 1 and parts[0] == "models"  # or unloads
+    loads = "models" in parts and parts[-1] != "models"  # or unloads
     return Role.ADMIN if loads else Role.OPERATOR
 
 
 def spends(method: str, path: str) -> bool:
     """Whether a request asks a model, which a budget of tokens is for."""
-    if method in _READS:
-        return False
-    first = path.removeprefix("/v1").split("/")[1:2]
-    return bool(first) and first[0] in _ASKS
+    return method not in _READS and _asks(path.split("/")[1:])
+
+
+def _asks(parts: list[str]) -> bool:
+    """Whether a path is one of the models', which may begin with `/tier/NAME` and with `/v1`."""
+    if parts[:1] == ["tier"]:
+        parts = parts[2:]
+    if parts[:1] == ["v1"]:
+        parts = parts[1:]
+    return bool(parts) and parts[0] in _ASKS

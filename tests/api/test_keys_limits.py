@@ -32,6 +32,12 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
         ("POST", "/embeddings", VIEWER),
         ("POST", "/tokenize", VIEWER),
         ("POST", "/v1/systemone", VIEWER),
+        ("POST", "/tier/meta/v1/chat/completions", VIEWER),
+        ("POST", "/tier/meta/completion", VIEWER),
+        ("GET", "/tier/meta/slots", VIEWER),
+        ("POST", "/tier/meta/slots/0", OPERATOR),
+        ("POST", "/tier/chat", OPERATOR),
+        ("POST", "/v1chat/completions", OPERATOR),
         ("GET", "/api/v1/incidents/3", VIEWER),
         ("GET", "/api/v1/ledger", VIEWER),
         ("GET", "/api/v1/live", VIEWER),
@@ -82,6 +88,8 @@ def test_what_spends() -> None:
     assert spends("POST", "/responses")
     assert not spends("GET", "/v1/responses/x")
     assert not spends("POST", "/api/v1/review")
+    assert spends("POST", "/tier/meta/v1/completions")
+    assert not spends("POST", "/v1chat/completions")
     assert not spends("POST", "/")
 
 
