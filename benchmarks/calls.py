@@ -4,11 +4,14 @@
 
 Two streams, each through the daemon's own engine over a PostgreSQL and a state of its own, with the
 real bundled trigger model judging while lines come in: `benchmarks.hosts`, a made-up server's day;
-and, when FOLDER is there, the public samples again and again with digits and host names drawn anew.
-The samples are sixteen systems in one stream with two thousand lines of each, so they hold many
-more patterns than a host: calls a line say how varied a stream is, calls a pattern say whether
-anything was asked twice. Patterns that were seen but not judged (our own calm measurements) count
-as patterns. A burst of a known pattern is judged again, once, by design.
+and, when FOLDER is there, the public samples again and again with digits and host names drawn anew,
+each round a day after the one before.
+
+The samples are of systems that no host has beside each other, chosen to be varied. A pattern that
+nobody has seen takes one call, so calls a line of such a mixture say how many patterns it holds;
+calls a pattern say whether anything was asked twice. Patterns that were seen but not judged (our
+own calm measurements) count as patterns. A burst of a known pattern is judged again, once, by
+design.
 """
 
 from __future__ import annotations
@@ -19,17 +22,18 @@ import contextlib
 import dataclasses
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.hosts import lines_of
 from benchmarks.load import bar_note, load_note
 from benchmarks.reduce import redraw
-from benchmarks.samples import folder, load
+from benchmarks.samples import Sample, folder, load
 from benchmarks.table import Cell, report
 from benchmarks.watched import free_ports, scratch_folder
 from daemon.config.settings import Settings
 from daemon.engine import Engine, build_engine
+from daemon.events import Batch
 from daemon.intake.headers import LineFormat
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
@@ -45,7 +49,18 @@ from tiers.vocabulary import TierName
 
 BAR_A_THOUSAND = 0.05
 BAR_A_PATTERN = 1.0
+_DAY = 86_400.0
 _QUIET_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Lines, all of them in `rounds` of `round_lines` each."""
+
+    name: str
+    lines: Iterable[str]
+    round_lines: int
+    rounds: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,26 +75,35 @@ class Counted:
     seconds: float
 
 
-def samples_again(directory: Path, *, lines: int) -> Iterator[str]:
+def samples_again(directory: Path, *, lines: int) -> Stream:
     """The samples' lines, file by file, over and over, with other digits and host names."""
-    source = random.Random(17)
-    made = 0
     samples = load(directory)
-    while made < lines:
+    once = sum(len(sample.raw or sample.contents) for sample in samples)
+    rounds = -(-lines // once)
+    return Stream(
+        name=f"a mixture of {len(samples)} systems",
+        lines=_redrawn(samples, rounds=rounds),
+        round_lines=once,
+        rounds=rounds,
+    )
+
+
+def _redrawn(samples: Sequence[Sample], *, rounds: int) -> Iterator[str]:
+    source = random.Random(17)
+    for _ in range(rounds):
         for sample in samples:
             parse = LineFormat().parse
             for raw in sample.raw or sample.contents:
                 message = parse(raw).message
                 cut = len(raw) - len(message) if raw.endswith(message) else 0
                 yield raw[:cut] + redraw(raw[cut:], source=source)
-                made += 1
 
 
-async def count(lines: Iterable[str], state: Path) -> Counted:
+async def count(stream: Stream, state: Path) -> Counted:
     """Sends lines through the engine and counts. Raises what a part of the engine raises."""
     file = state / "stream.log"
     with file.open("w", encoding="utf-8") as out:
-        for line in lines:
+        for line in stream.lines:
             out.write(f"{line}\n")
     settings = Settings()
     trigger = settings.tiers.trigger.model_copy(update={"port": free_ports(1)[0]})
@@ -110,7 +134,7 @@ async def count(lines: Iterable[str], state: Path) -> Counted:
         )
         for name, work in (("intake", engine.intake.run()), ("judge", engine.judge.run())):
             await stack.enter_async_context(background(name, work, failure=failure))
-        sent = await _send(engine, file, failure)
+        sent = await _send(engine, file, stream, failure)
         await engine.intake.drained()
         while True:
             async with store.pool.connection() as connection:
@@ -141,15 +165,27 @@ async def count(lines: Iterable[str], state: Path) -> Counted:
     )
 
 
-async def _send(engine: Engine, file: Path, failure: Failure) -> int:
+async def _send(engine: Engine, file: Path, stream: Stream, failure: Failure) -> int:
     lines = 0
     pieces = read_pieces(file, file=0)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        await engine.intake.emit(piece.batch)
+        left = stream.rounds - 1 - lines // stream.round_lines
+        await engine.intake.emit(_days_ago(piece.batch, left) if left > 0 else piece.batch)
         lines += sum(span.lines for span in piece.spans) + len(piece.empty)
         if failure.error is not None:
             raise failure.error
     return lines
+
+
+def _days_ago(batch: Batch, days: int) -> Batch:
+    """So that the last round is when the samples say, and each before it a day before the next."""
+    return dataclasses.replace(
+        batch,
+        events=tuple(
+            dataclasses.replace(event, occurred_at=event.occurred_at - days * _DAY)
+            for event in batch.events
+        ),
+    )
 
 
 def main() -> None:
@@ -157,22 +193,26 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", help="folder with log samples")
     parser.add_argument("--lines", type=int, default=1_000_000)
     options = parser.parse_args()
-    streams: list[tuple[str, Iterable[str]]] = [
-        ("a server's day", lines_of(options.lines, seed=23)),
+    streams = [
+        Stream(
+            name="a server's day",
+            lines=lines_of(options.lines, seed=23),
+            round_lines=options.lines,
+        ),
     ]
     directory = folder(options.folder)
     if any(directory.glob("*_structured.csv")):
-        streams.append(("sixteen systems", samples_again(directory, lines=options.lines)))
+        streams.append(samples_again(directory, lines=options.lines))
     rows: list[dict[str, Cell]] = []
     notes: list[str] = []
-    for name, lines in streams:
+    for stream in streams:
         with scratch_folder("calls") as state:
-            found = asyncio.run(count(lines, state))
+            found = asyncio.run(count(stream, state))
         thousand = 1000 * found.calls / found.lines
         pattern = found.calls / found.patterns
         rows.append(
             {
-                "stream": name,
+                "stream": stream.name,
                 "lines": found.lines,
                 "patterns": found.patterns,
                 "calls": found.calls,
@@ -184,8 +224,8 @@ def main() -> None:
             }
         )
         notes += [
-            bar_note(f"{name}: calls per 1,000 lines", thousand, BAR_A_THOUSAND),
-            bar_note(f"{name}: calls per pattern", pattern, BAR_A_PATTERN),
+            bar_note(f"{stream.name}: calls per 1,000 lines", thousand, BAR_A_THOUSAND),
+            bar_note(f"{stream.name}: calls per pattern", pattern, BAR_A_PATTERN),
         ]
     report(
         "Calls of the trigger model",

@@ -7,10 +7,12 @@ on), which commits one group while the next is folded. Each contender runs in a 
 on the same server, in turn, and reads the same file, which is that of `benchmarks.reduce`: the
 samples of FOLDER with digits and host names drawn anew.
 
-- `triaged`: one file as fast as it goes, a few batches under way.
-- `triaged, paced`: the same lines arriving evenly at the rate of the bar.
+- `triaged`: one file as fast as it goes, a few batches under way. Every pattern is new at first.
+- `triaged, known patterns`: another such file after that one.
+- `triaged, paced`: the same lines arriving evenly at the rate of the bar, when every pattern is new
+  and when they are known.
 - `triaged, burst`: ten such files at once, nothing held back but by intake itself, which knows the
-  patterns by then from one file before. Memory may not grow with what waits.
+  patterns by then. Memory may not grow with what waits.
 - `drain3 + COPY`: the same header parser, drain3 with the same masks, and each line with its
   cluster copied into a table, a group at a time while the next is mined.
 
@@ -48,6 +50,7 @@ from benchmarks.table import Cell, report
 from benchmarks.watched import scratch_folder
 from daemon.config.settings import IntakeSettings
 from daemon.events import Batch
+from daemon.heap import settle_heap
 from daemon.intake.admit import Limits
 from daemon.intake.fold import Fold
 from daemon.intake.headers import LineFormat
@@ -79,6 +82,8 @@ class Ran:
     """One run of a contender. Times in seconds, memory in MB."""
 
     lines: int
+    before: int
+    """Lines that were sent before, in the same process."""
     seconds: float
     commits: list[float]
     acks: list[float]
@@ -88,7 +93,7 @@ class Ran:
     """Processor time of the process."""
 
     postgres: float = 0.0
-    """Processor time of PostgreSQL meanwhile."""
+    """Processor time of PostgreSQL, from the start of the process."""
 
 
 class Peak:
@@ -189,11 +194,14 @@ async def send(
     return lines, taken
 
 
-async def _triaged(state: Path, file: Path, *, files: int, rate: float | None) -> Ran:
+async def _triaged(
+    state: Path, file: Path, *, files: int = 1, rate: float | None = None, known: bool = False
+) -> Ran:
     name = f"pipeline {time.time_ns()}"
     async with intake(state) as (machine, writer):
-        if files > 1:
-            await send(machine, file, name=f"{name} before", under_way=UNDER_WAY)
+        before = 0
+        if known:
+            before, _ = await send(machine, file, name=f"{name} before", under_way=UNDER_WAY)
         writer.taken.clear()
         under_way = UNDER_WAY if files == 1 and rate is None else 0
         with Peak() as peak:
@@ -207,6 +215,7 @@ async def _triaged(state: Path, file: Path, *, files: int, rate: float | None) -
             seconds = time.perf_counter() - began
     return Ran(
         lines=sum(lines for lines, _ in sent),
+        before=before,
         seconds=seconds,
         commits=writer.taken,
         acks=[each for _, taken in sent for each in taken],
@@ -217,15 +226,23 @@ async def _triaged(state: Path, file: Path, *, files: int, rate: float | None) -
 
 
 def triaged(state: Path, file: Path) -> Ran:
-    return asyncio.run(_triaged(state, file, files=1, rate=None))
+    return asyncio.run(_triaged(state, file))
+
+
+def known(state: Path, file: Path) -> Ran:
+    return asyncio.run(_triaged(state, file, known=True))
 
 
 def paced(state: Path, file: Path) -> Ran:
-    return asyncio.run(_triaged(state, file, files=1, rate=BAR_LINES))
+    return asyncio.run(_triaged(state, file, rate=BAR_LINES))
+
+
+def known_paced(state: Path, file: Path) -> Ran:
+    return asyncio.run(_triaged(state, file, rate=BAR_LINES, known=True))
 
 
 def burst(state: Path, file: Path) -> Ran:
-    return asyncio.run(_triaged(state, file, files=BURST, rate=None))
+    return asyncio.run(_triaged(state, file, files=BURST, known=True))
 
 
 CopiedRow = tuple[datetime, str, int, str]
@@ -272,6 +289,7 @@ async def _peer(state: Path, file: Path) -> Ran:
             seconds = time.perf_counter() - begin
     return Ran(
         lines=lines,
+        before=0,
         seconds=seconds,
         commits=commits,
         acks=acks,
@@ -303,9 +321,12 @@ Contender = Callable[[Path, Path], Ran]
 
 
 def apart(contender: Contender, state: Path, file: Path) -> Ran:
-    """In a process of its own, so that its memory is its own."""
+    """In a process of its own, so that its memory is its own, which looks for garbage as the
+    daemon does."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        1, mp_context=context, initializer=settle_heap
+    ) as pool:
         return pool.submit(contender, state, file).result()
 
 
@@ -323,7 +344,9 @@ def row(what: str, runs: Sequence[Ran]) -> dict[str, Cell]:
         "lines/s": round(median(lambda run: run.lines / run.seconds)),
         "best": round(max(run.lines / run.seconds for run in runs)),
         "us": round(median(lambda run: 1e6 * run.used / run.lines), 1),
-        "PostgreSQL us": round(median(lambda run: 1e6 * run.postgres / run.lines), 1),
+        "PostgreSQL us": round(
+            median(lambda run: 1e6 * run.postgres / (run.lines + run.before)), 1
+        ),
         "commit p50 ms": round(median(lambda run: 1e3 * percentile(run.commits, 50)), 1),
         "commit p99 ms": round(median(lambda run: 1e3 * percentile(run.commits, 99)), 1),
         "ack p50 ms": round(median(lambda run: 1e3 * percentile(run.acks, 50)), 1),
@@ -339,7 +362,9 @@ async def measure(options: argparse.Namespace, state: Path) -> dict[str, list[Ra
     file.write_text("".join(f"{raw}\n" for raw, _, _ in lines), encoding="utf-8")
     contenders: dict[str, Contender] = {
         "triaged": triaged,
+        "triaged, known patterns": known,
         "triaged, paced": paced,
+        "triaged, paced, known patterns": known_paced,
         "drain3 + COPY": peer,
         f"triaged, burst of {BURST} files": burst,
     }
@@ -381,8 +406,8 @@ def main() -> None:
     rate = _figure(figures["triaged"]["lines/s"])
     theirs = _figure(figures["drain3 + COPY"]["lines/s"])
     slower = max(_figure(figures["triaged"][each]) for each in ("us", "PostgreSQL us"))
-    late = _figure(figures["triaged, paced"]["ack p99 ms"])
-    commit = _figure(figures["triaged"]["commit p99 ms"])
+    late = {name: _figure(each["ack p99 ms"]) for name, each in figures.items() if "paced" in name}
+    commit = {name: _figure(figures[name]["commit p99 ms"]) for name in list(figures)[:2]}
     grown = _figure(rows[-1]["grown MB"])
     report(
         f"Raw lines to committed rows, two cores, median of {options.rounds} rounds",
@@ -395,8 +420,14 @@ def main() -> None:
         notes=(
             bar_note("lines/s", rate, BAR_LINES, least=True),
             f"by processor time: {1e6 / slower:,.0f} lines/s on two free cores",
-            bar_note("commit p99, as fast as it goes", commit, BAR_P99_MS, unit=" ms"),
-            bar_note("ack p99, at the rate of the bar", late, BAR_P99_MS, unit=" ms"),
+            *(
+                bar_note(f"{name}, as fast as it goes: commit p99", each, BAR_P99_MS, unit=" ms")
+                for name, each in commit.items()
+            ),
+            *(
+                bar_note(f"{name} at the rate of the bar: ack p99", each, BAR_P99_MS, unit=" ms")
+                for name, each in late.items()
+            ),
             bar_note("memory grown in the burst", grown, BAR_GROWN_MB, unit=" MB"),
             f"{rate / theirs:.1f} times drain3 + COPY in the same run",
             load_note(),
