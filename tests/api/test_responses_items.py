@@ -154,7 +154,7 @@ def test_turns_calls_and_outputs() -> None:
         output("c2", [{"type": "input_text", "text": "a"}, {"type": "input_image"}]),
         call("c3", arguments=""),
         output("c3", ""),
-        {"role": "assistant", "content": [{"type": "output_text", "text": "Sunny."}]},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "Sunny. \U0001f50f"}]},
         instructions="i",
     ) == [
         {"role": "system", "content": "i"},
@@ -190,7 +190,7 @@ def test_turns_calls_and_outputs() -> None:
             ],
         },
         {"role": "tool", "tool_call_id": "c3", "content": ""},
-        {"role": "assistant", "content": "Sunny."},
+        {"role": "assistant", "content": "Sunny. \u25a2"},
     ]
 
 

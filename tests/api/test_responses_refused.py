@@ -41,6 +41,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "input.0.content.0.type",
     ),
     (item(role="assistant", content=[{"type": "input_image"}]), "input.0.content.0.type"),
+    (item(role="user", content=[{"type": "input_image"}]), "input.0.content.0"),
     (item(role="user", content="x", id=7), "input.0.id"),
     (item(role="user", content="x", id="a b"), "input.0.id"),
     (item(role="user", content="x", status="odd"), "input.0.status"),
@@ -157,7 +158,13 @@ BESIDES: list[dict[str, Any]] = [
     {"unheard_of": {"a": [1]}, "seed": 3, "n": 2, "moderation": None},
     {"input": [{"role": "user", "content": "x", "phase": "commentary", "odd": 1}]},
     {"input": [{"type": "message", "id": "", "role": "user", "content": "x"}]},
-    {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}]},
+    {
+        "input": [
+            {"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]},
+            {"role": "assistant", "content": "I see no picture."},
+            {"role": "user", "content": "then not"},
+        ]
+    },
     {"input": "a\0b \U0001f600"},
     {"text": {"format": {"type": "text"}}},
     {"text": {"format": {"type": "json_object"}}},

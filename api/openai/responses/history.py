@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from api.errors import WrongParameterError
+from api.openai.marks import defused, without_tool_details
 from api.openai.responses.items import (
     FunctionCall,
     FunctionOutput,
@@ -25,8 +26,9 @@ def chat_messages(items: Sequence[Item], *, instructions: str | None) -> list[di
 
     Calls of the client's functions become `tool_calls` with their outputs right behind them. What
     ran on the host is left out: the agent remembers it itself, and from a client nobody vouches
-    for it. Reasoning is left out too. Raises `WrongParameterError` for calls and outputs that do
-    not belong together, and where nobody asks anything.
+    for it. Reasoning is left out too, and the marks that code put into earlier answers. Raises
+    `WrongParameterError` for calls and outputs that do not belong together, and where nobody asks
+    anything.
     """
     outputs = _outputs_by_call(items)
     talk = _Talk(outputs)
@@ -34,6 +36,8 @@ def chat_messages(items: Sequence[Item], *, instructions: str | None) -> list[di
         talk.say("system", instructions)
     for item in items:
         match item:
+            case Message(role="assistant"):
+                talk.say("assistant", defused(without_tool_details(text_of(item.parts))))
             case Message(role=role):
                 talk.say(_ROLES.get(role, role), text_of(item.parts))
             case FunctionCall(on_host=False):

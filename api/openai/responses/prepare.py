@@ -14,8 +14,15 @@ from api.openai.messages import ChatMessage
 from api.openai.requests import ChatRequest
 from api.openai.responses.draft import Draft, Prepared
 from api.openai.responses.history import chat_messages
-from api.openai.responses.items import Item, Message, Reference, new_id
-from api.openai.responses.reading import read_input, read_item, stored_items
+from api.openai.responses.items import (
+    FunctionCall,
+    FunctionOutput,
+    Item,
+    Message,
+    Reference,
+    new_id,
+)
+from api.openai.responses.reading import UNREAD, read_input, read_item, stored_items
 from api.openai.responses.requests import InputRequest, ResponsesRequest
 from api.openai.responses.tools import ClientTools, read_tools, response_format
 from api.ports import ConflictError, NotFoundError
@@ -63,6 +70,7 @@ async def read(body: InputRequest, *, responses: Responses, owner: str) -> Read:
     given = read_input(body.input)
     if not given and body.previous_response_id is None:
         raise WrongParameterError("is missing: send text or a list of items", param="input")
+    _only_text(given)
     before = await _before(body.previous_response_id, responses=responses, owner=owner)
     history = [
         item
@@ -116,6 +124,34 @@ async def prepare(
 def size_of(stored: StoredResponse) -> int:
     """Bytes that it takes as JSON."""
     return len(encoded(stored.input_items)) + len(encoded(stored.body))
+
+
+def _only_text(given: Sequence[Item | Reference]) -> None:
+    """What is sent now must be readable; of earlier turns a placeholder is enough, so that one
+    picture does not end a conversation."""
+    turns = (at for at, item in enumerate(given) if _of_model(item))
+    for at, item in enumerate(given[(newest := 1 + max(turns, default=-1)) :], start=newest):
+        match item:
+            case Message(parts=parts):
+                key, shown = "content", parts
+            case FunctionOutput(output=tuple() as output):
+                key, shown = "output", output
+            case _:
+                continue
+        for number, part in enumerate(shown):
+            if part.get("type") in UNREAD:
+                raise WrongParameterError(
+                    f"{part['type']!r} is no text, and triaged reads text only; leave it out, or"
+                    " ask the bare model (tier/meta) if it can take this",
+                    param=f"input.{at}.{key}.{number}",
+                    code="unsupported_content",
+                )
+
+
+def _of_model(item: Item | Reference) -> bool:
+    return isinstance(item, FunctionCall) or (
+        isinstance(item, Message) and item.role == "assistant"
+    )
 
 
 async def _before(

@@ -28,7 +28,8 @@ _ID = re.compile(r"^[A-Za-z0-9_.:-]{1,200}\Z")
 _NAME = re.compile(r"^[A-Za-z0-9_.:-]{1,200}\Z")
 _ROLES = ("user", "assistant", "system", "developer")
 _TEXTS = ("input_text", "output_text", "text")
-_UNREAD = ("input_image", "input_file", "input_audio")
+UNREAD = ("input_image", "input_file", "input_audio")
+"""Content parts that are kept and not read."""
 
 
 def read_input(value: Any) -> list[Item | Reference]:
@@ -95,9 +96,9 @@ def _part(raw: Any, where: str, *, texts: Callable[[str], Mapping[str, Any]]) ->
         return {"type": "refusal", "refusal": _text(raw, "refusal", where)}
     if kind == "input_image" and texts is input_text:
         return {"detail": "auto", **raw}
-    if kind in _UNREAD and texts is input_text:
+    if kind in UNREAD and texts is input_text:
         return dict(raw)
-    known = ("output_text", "refusal") if texts is output_text else ("input_text", *_UNREAD)
+    known = ("output_text", "refusal") if texts is output_text else ("input_text", *UNREAD)
     raise WrongParameterError(f"must be one of {', '.join(known)}", param=f"{where}.type")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
@@ -121,27 +122,28 @@ def responses_router(ports: Ports) -> APIRouter:
 
 async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Response:
     caller, request_id = caller_of(request.scope), request_id_of(request.scope)
-    prepared = await prepare(
-        body,
-        responses=ports.responses,
-        caller=caller,
-        headers=request.headers,
-        request_id=request_id,
+    meter_of = functools.partial(
+        meter_for, request.scope, stream=body.stream, observer=ports.observer
     )
+    try:
+        prepared = await prepare(
+            body,
+            responses=ports.responses,
+            caller=caller,
+            headers=request.headers,
+            request_id=request_id,
+        )
+    except WrongParameterError as error:
+        meter_of(endpoint="responses", question=None).ended(outcome=error.code, status=400)
+        raise
     endpoint, events = _events(ports, prepared, caller=caller)
-    meter = meter_for(
-        request.scope,
-        endpoint=endpoint,
-        stream=body.stream,
-        question=_question(prepared) if ports.chat_options.log_prompts else None,
-        observer=ports.observer,
-    )
+    question = _question(prepared) if ports.chat_options.log_prompts else None
     return await respond(
         request,
         Answering(events),
         draft=Draft(prepared, model=MODEL_ID),
         responses=ports.responses if body.store else None,
-        meter=meter,
+        meter=meter_of(endpoint=endpoint, question=question),
         stream=body.stream,
     )
 
