@@ -26,6 +26,7 @@ from tiers.chat_recall import recalled
 from tiers.chat_wishes import wants_fresh
 from tiers.config import ToolLoopSettings
 from tiers.contracts import Toolbox
+from tiers.errors import CaseTooLargeError
 from tiers.llm.client import LlmClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever
@@ -79,20 +80,8 @@ class Agent:
         if self._small:
             events = answer_buffered(self._parts, turn)
         else:
-            talk, tools, ours = self._prompt(turn)
-            budget = prompt_budget(
-                context=(await self._parts.client.info()).context,
-                max_tokens=self._parts.client.max_tokens,
-                configured=None,
-            )
-            short = await fitted(
-                talk,
-                client=self._parts.client,
-                tools=tools,
-                budget=budget,
-                result_chars=self._parts.loop.output_chars,
-            )
-            events = StreamedAnswer(self._parts, turn, talk=short, ours=ours).events()
+            talk, ours = await self._fitting(turn)
+            events = StreamedAnswer(self._parts, turn, talk=talk, ours=ours).events()
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
@@ -105,7 +94,7 @@ class Agent:
             if not talk:
                 return 0
             return await self._parts.client.prompt_tokens(talk, tools=tools)
-        messages, offered, _ = self._prompt(turn)
+        messages, offered, _ = self._prompt(turn, chars=self._parts.loop.output_chars)
         return await self._parts.client.prompt_tokens(messages, tools=offered)
 
     @property
@@ -121,15 +110,31 @@ class Agent:
             clock=self._clock,
         )
 
-    def _prompt(self, turn: Turn) -> tuple[_Messages, _Messages, _Messages]:
-        """What a large model is asked with: the messages, all tools, and ours among them."""
-        parts = self._parts
-        talk = recalled(
-            turn.history,
-            turn.results,
-            chars=parts.loop.output_chars,
-            fresh=wants_fresh(turn.question),
+    async def _fitting(self, turn: Turn) -> tuple[_Messages, _Messages]:
+        """The messages as they fit the model's context, and our tools. What is remembered has to
+        give way before the question is refused. Raises `TierError`."""
+        client, most = self._parts.client, self._parts.loop.output_chars
+        budget = prompt_budget(
+            context=(await client.info()).context, max_tokens=client.max_tokens, configured=None
         )
+        for chars in (most, most // 4, 0):
+            talk, tools, ours = self._prompt(turn, chars=chars)
+            try:
+                short = await fitted(
+                    talk, client=client, tools=tools, budget=budget, result_chars=most
+                )
+            except CaseTooLargeError:
+                if not chars or not turn.results.all():
+                    raise
+                continue
+            return short, ours
+        raise AssertionError("the last round returns or raises")
+
+    def _prompt(self, turn: Turn, *, chars: int) -> tuple[_Messages, _Messages, _Messages]:
+        """What a large model is asked with: the messages, with `chars` characters of what is
+        remembered, all tools, and ours among them."""
+        parts = self._parts
+        talk = recalled(turn.history, turn.results, chars=chars, fresh=wants_fresh(turn.question))
         system = parts.profile.chat_system(facts=parts.facts())
         if system:
             talk = [{"role": "system", "content": system}, *talk]

@@ -16,7 +16,7 @@ import orjson
 
 from tiers.agent_parts import ChatParts
 from tiers.agent_turn import Turn
-from tiers.arguments import fill
+from tiers.arguments import fill, names_in
 from tiers.chat_client_tools import Choice, ClientTool
 from tiers.chat_contracts import ClientCall
 from tiers.contracts import ToolSpec
@@ -44,7 +44,7 @@ def code_calls(parts: ChatParts, turn: Turn) -> tuple[ClientCall, ...]:
     for tool in fitting:
         if turn.forced or not parts.retriever.confident(turn.question):
             arguments = _arguments(tool, turn.question)
-            if arguments is not None:
+            if arguments is not None and _complete(tool, arguments):
                 return (_call(tool, arguments),)
     if not turn.forced:
         return ()
@@ -112,7 +112,22 @@ def _arguments(tool: ClientTool, question: str) -> dict[str, Any] | None:
     found = fill(spec, rest)
     if found is None:
         return None
-    return {name: value for name, value in found.items() if _is_a(value, simple[name])}
+    sure = {name: _sure(value, rest) for name, value in found.items()}
+    return {
+        name: value
+        for name, value in sure.items()
+        if value is not None and _is_a(value, simple[name])
+    }
+
+
+def _sure(value: object, question: str) -> object | None:
+    """`value`; where it is one of several words that may be names, the one that is written like a
+    name; None where there is none or more than one."""
+    names = list(dict.fromkeys(names_in(question)))
+    if not isinstance(value, str) or value not in names or len(names) == 1:
+        return value
+    shaped = [name for name in names if not name.islower() and not question.startswith(name)]
+    return shaped[0] if len(shaped) == 1 else None
 
 
 def _is_a(value: object, schema: Mapping[str, Any]) -> bool:
@@ -128,13 +143,17 @@ def _is_a(value: object, schema: Mapping[str, Any]) -> bool:
 def _forced(tool: ClientTool, question: str) -> ClientCall:
     arguments = _arguments(tool, question)
     required = tool.parameters.get("required", [])
-    if arguments is None or any(name not in arguments for name in required):
+    if arguments is None or not _complete(tool, arguments):
         raise TierRefusedError(
             f"A call of {tool.name} is demanded, and the small bundled model cannot tell its "
             f"arguments ({', '.join(map(str, required)) or 'none'}) from the question; say them "
             f"plainly, or {_LARGER}."
         )
     return _call(tool, arguments)
+
+
+def _complete(tool: ClientTool, arguments: Mapping[str, Any]) -> bool:
+    return all(name in arguments for name in tool.parameters.get("required", []))
 
 
 def _call(tool: ClientTool, arguments: Mapping[str, Any]) -> ClientCall:

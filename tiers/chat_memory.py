@@ -21,6 +21,7 @@ from tiers.contracts import ToolResult, ToolTrace
 from tiers.llm.neutralise import middle_cut
 
 _TEXT_CHARS = 128 * 1024
+_SUMMARY_CHARS = 4000
 _OVERHEAD = 400
 """Bytes that a result takes beside its texts."""
 _MOST_VOUCHED = 1000
@@ -65,7 +66,8 @@ class ChatResults:
         self._kept.pop(key, None)
         self._count += 1
         # The text holds the data; it is not kept a second time.
-        result = dataclasses.replace(trace.result, data={})
+        summary = middle_cut(trace.result.summary, _SUMMARY_CHARS)
+        result = dataclasses.replace(trace.result, summary=summary, data={})
         text = middle_cut(whole_text(trace.result), _TEXT_CHARS)
         kept = Kept(
             handle=f"r{self._count}",

@@ -23,7 +23,7 @@ def recalled(
     """The conversation with the remembered results in it: after the question that each was looked
     up for, else before the last one. The newest are shown whole within `chars` characters, older
     ones by their beginning. `fresh` says that the user wants a new look."""
-    rounds = _rounds(results, chars=chars)
+    rounds = _rounds(results, chars=chars) if chars > 0 else {}
     if not rounds:
         return list(talk)
     where = {

@@ -17,10 +17,10 @@ _GERMAN_CHANGES = re.compile(
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
-    r"\b(?:again|once more|(?:right|just|as of|by|and) now|now\s*\W*$|currently|at the moment|still"
+    r"\b(?:again|once more|(?:right|just|as of|by|and) now|currently|at the moment|still"
     r"|refresh(?:ed)?|re-?check|check again|latest|up to date|meanwhile|since then|changed|yet"
     r"|noch ?mal|noch einmal|erneut|aktuell|jetzt|inzwischen|immer noch|mittlerweile)\b"
-    r"|^\W*now\b",
+    r"|^\W*now\b|\bnow\W*$",
     re.IGNORECASE,
 )
 

@@ -12,6 +12,7 @@ from server_helpers import RunServer, tiny_flags, wait_healthy
 from tiny_model import write_tiny_model
 
 from tiers.contracts import Sighting
+from tiers.llm.client import LlmClient
 from tiers.runtime.binary import Binary
 from tiers.runtime.ownership import free_port
 from tiers.runtime.spawn import command
@@ -90,3 +91,10 @@ def sighting() -> Sighting:
         count=1,
         span_seconds=0.0,
     )
+
+
+@pytest.fixture
+async def client(scripted: ScriptedEndpoint) -> AsyncIterator[LlmClient]:
+    made = LlmClient(name="meta", url=scripted.url)
+    yield made
+    await made.aclose()

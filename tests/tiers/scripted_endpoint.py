@@ -78,7 +78,8 @@ def stream_reply(text: str, *, calls: list[Any] | None = None) -> Reply:
 
 class ScriptedEndpoint:
     """Replies to `POST`s in the order of `script`; look-ups (`models`, `tokenize`, ...) have fixed
-    answers unless `fixed` says otherwise. `requests` holds (path, decoded body)."""
+    answers unless `fixed` says otherwise. `requests` holds (path, decoded body), `headers` the
+    headers of each."""
 
     def __init__(self) -> None:
         self.script: deque[Reply] = deque()
@@ -88,6 +89,7 @@ class ScriptedEndpoint:
             "/apply-template": Reply(status=404, body=b"{}"),
         }
         self.requests: list[tuple[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.disconnects = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,10 +135,12 @@ class ScriptedEndpoint:
         if not line:
             return False
         path = line.split()[1].decode()
-        length = 0
+        headers = {}
         while (header := await reader.readline()).strip():
-            if header.lower().startswith(b"content-length:"):
-                length = int(header.split(b":")[1])
+            name, _, value = header.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        self.headers.append(headers)
+        length = int(headers.get("content-length", 0))
         raw = await reader.readexactly(length) if length else b""
         self.requests.append((path, json.loads(raw) if raw else None))
         if path in self.fixed:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from chat_helpers import SUMMARY, Box, ask, finished, large, small, text_of
 from scripted_endpoint import (
     MODELS,
     Reply,
@@ -24,11 +23,8 @@ from server_helpers import RunServer
 from tiny_model import write_tiny_model
 
 from daemon.tools.catalogue import tool_specs
-from tiers.agent import Agent
 from tiers.build import build_tiers, profile_for
 from tiers.chat_contracts import (
-    AgentEvent,
-    AnswerFinished,
     Conversation,
     TextDelta,
     ThinkingDelta,
@@ -36,76 +32,12 @@ from tiers.chat_contracts import (
     ToolStarted,
 )
 from tiers.config import TierSettings, ToolLoopSettings, default_tier
-from tiers.contracts import ToolResult, ToolSpec
+from tiers.contracts import ToolResult
 from tiers.errors import CaseTooLargeError, TierRefusedError, TierUnavailableError
 from tiers.full_profile import FullProfile
 from tiers.llm.client import LlmClient
-from tiers.nano.profile import NanoProfile
 from tiers.runtime.fleet import Fleet
 from tiers.vocabulary import TierName
-
-SUMMARY = "/var is 71.6 % full: 12.3 GB free of 44.0 GB."
-
-
-class Box:
-    """The host's tools with fixed answers; notes what was called."""
-
-    def __init__(self, results: Mapping[str, ToolResult] | None = None) -> None:
-        self.called: list[tuple[str, dict[str, Any]]] = []
-        self.results = dict(results or {})
-        self.pause = 0.0
-        self.running = 0
-        self.most_running = 0
-        self.cancelled = 0
-
-    def specs(self) -> Sequence[ToolSpec]:
-        return tool_specs()
-
-    async def call(self, *, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        self.called.append((name, dict(arguments)))
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        try:
-            await asyncio.sleep(self.pause)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        finally:
-            self.running -= 1
-        return self.results.get(name, ToolResult(ok=True, summary=SUMMARY))
-
-
-@pytest.fixture
-async def client(scripted: ScriptedEndpoint) -> AsyncIterator[LlmClient]:
-    made = LlmClient(name="meta", url=scripted.url)
-    yield made
-    await made.aclose()
-
-
-def large(client: LlmClient, box: Box, **loop: Any) -> Agent:
-    return Agent(client=client, profile=FullProfile(), toolbox=box, loop=ToolLoopSettings(**loop))
-
-
-def small(client: LlmClient, box: Box) -> Agent:
-    return Agent(client=client, profile=NanoProfile(), toolbox=box, loop=ToolLoopSettings())
-
-
-async def ask(agent: Agent, *texts: str, **options: Any) -> list[AgentEvent]:
-    messages = []
-    for number, text in enumerate(texts):
-        messages.append({"role": "user" if number % 2 == 0 else "assistant", "content": text})
-    return [event async for event in agent.answer(Conversation(messages=messages, options=options))]
-
-
-def text_of(events: Sequence[AgentEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
-
-
-def finished(events: Sequence[AgentEvent]) -> AnswerFinished:
-    assert isinstance(events[-1], AnswerFinished)
-    assert sum(isinstance(event, AnswerFinished) for event in events) == 1
-    return events[-1]
-
 
 # --- large models
 
