@@ -28,7 +28,9 @@ class PortTakenError(Exception):
 def listen(*, host: str, port: int) -> socket.socket:
     """A bound socket. Raises `PortTakenError`, or OSError for an address that is not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named asyncio switches Nagle's algorithm off, which would hold small chunks
+    # of an answer back for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
