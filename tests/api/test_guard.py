@@ -260,20 +260,6 @@ async def test_headers_that_do_not_come(served: Served, monkeypatch: pytest.Monk
     writer.close()
 
 
-async def test_more_connections_than_there_may_be(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(BoundedProtocol, "connections_limit", 3)
-    streams = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
-    await asyncio.sleep(0.05)
-    assert await raw(served.port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
-    for _, writer in streams:
-        writer.close()
-    await asyncio.sleep(0.05)
-    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    assert status_of(await raw(served.port, request)) == 200
-
-
 async def test_rubbish_on_the_wire(served: Served) -> None:
     for rubbish in (b"\x16\x03\x01\x00\xa5\x01\x00\x00", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\n"):
         answer = await raw(served.port, rubbish + b"\r\n\r\n", seconds=1)
