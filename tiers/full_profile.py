@@ -98,7 +98,10 @@ class FullProfile:
             "category": choice("Which part of the host is it about?", CATEGORIES),
         }
 
-    def read_decision(self, answer: Mapping[str, Any]) -> Judgement:
+    def read_decision(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
+        del sighting  # a large model has said it all
         try:
             answers = answer["answers"]
             probability = float(answers["escalate"]["noul"])
@@ -137,7 +140,10 @@ class FullProfile:
             }
         )
 
-    def read_trigger(self, answer: Mapping[str, Any]) -> Judgement:
+    def read_trigger(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
+        del sighting
         try:
             severity = Severity(answer["severity"])
             category = Category(answer["category"])

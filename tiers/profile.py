@@ -56,8 +56,11 @@ class PromptProfile(Protocol):
         """The body's `questions`: the same for every sighting."""
         ...
 
-    def read_decision(self, answer: Mapping[str, Any]) -> Judgement:
-        """`answer` is the whole decoded body of the response."""
+    def read_decision(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
+        """`answer` is the whole decoded body of the response. `sighting` is what was asked about,
+        for a profile that knows more about it than the model said."""
         ...
 
     # --- trigger, chat form with a JSON schema
@@ -66,8 +69,10 @@ class PromptProfile(Protocol):
 
     def trigger_schema(self) -> dict[str, Any]: ...
 
-    def read_trigger(self, answer: Mapping[str, Any]) -> Judgement:
-        """`answer` is the decoded JSON object that the model wrote."""
+    def read_trigger(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
+        """`answer` is the decoded JSON object that the model wrote; `sighting` as above."""
         ...
 
     # --- review and meta

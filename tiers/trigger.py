@@ -68,11 +68,13 @@ class Trigger:
                 # with every model.
                 self._no_decisions_at = info.model
             else:
-                return self._profile.read_decision(decision.body), decision.usage
+                return self._profile.read_decision(decision.body, sighting), decision.usage
         call = ChatCall(
             messages=self._profile.trigger_messages(sighting), schema=self._profile.trigger_schema()
         )
-        asked = await ask_json(self._client, call, read=self._profile.read_trigger)
+        asked = await ask_json(
+            self._client, call, read=lambda answer: self._profile.read_trigger(answer, sighting)
+        )
         if asked.value is None:
             raise bad_answer(name=self._client.name, problem=asked.problem, answer=asked.text)
         return asked.value, asked.usage

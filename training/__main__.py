@@ -1,4 +1,4 @@
-"""`python -m training`: data, training, calibration, export, evaluation and the shipped files.
+"""`python -m training`: data, tables, training, calibration, export, evaluation, shipped files.
 
 Everything it makes on the way is under `training/out/`; started again it goes on where it was.
 """
@@ -19,6 +19,7 @@ from training.judging.figures import markdown
 from training.judging.tokens import different
 from training.recipes import RECIPES, Recipe
 from training.ship import ship
+from training.tables import make_tables
 from training.train import train
 
 _HERE = Path(__file__).parent
@@ -34,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-ship", action="store_true", help="leave tiers/nano/ as it is")
     given = parser.parse_args(argv)
     began = time.monotonic()
+    if not given.no_ship:
+        make_tables()
     models: list[tuple[Recipe, Path, Origin]] = []
     for recipe in RECIPES.values():
         folder = given.out / recipe.name

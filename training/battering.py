@@ -6,7 +6,10 @@ import dataclasses
 import random
 from typing import TypeVar
 
-from training.data.events.hostile import inject
+from tiers.vocabulary import Category, Severity
+from training.data.events.compose import compose
+from training.data.events.hostile import JOINTS, inject
+from training.data.events.slots import pick
 from training.data.samples import DecisionSample
 
 _LOST = 0.1
@@ -16,9 +19,16 @@ _KEPT = frozenset(["no", "not", "none", "never", "without", "zero", "failed", "f
 Sample = TypeVar("Sample")
 
 
-def batter(sample: Sample, rng: random.Random, *, lost: float, instructed: float) -> Sample:
-    """A share of the events with words lost, another with an instruction mixed in. The label stays;
-    what is not an event stays as it is."""
+def batter(
+    sample: Sample,
+    rng: random.Random,
+    *,
+    lost: float,
+    instructed: float,
+    appended: float = 0.0,
+) -> Sample:
+    """A share of the events with words lost, another with an instruction mixed in, a third with a
+    routine line beside it. The label stays; what is not an event stays as it is."""
     if not isinstance(sample, DecisionSample):
         return sample
     text = sample.text
@@ -26,6 +36,9 @@ def batter(sample: Sample, rng: random.Random, *, lost: float, instructed: float
         text = with_words_lost(text, rng)
     if rng.random() < instructed:
         text = inject(rng, text)
+    if rng.random() < appended:
+        beside = compose(rng, Severity.INFO, pick(rng, tuple(Category)), {})
+        text = f"{text}{pick(rng, JOINTS)}{beside}" if rng.random() < 0.7 else f"{beside}; {text}"
     return dataclasses.replace(sample, text=text)
 
 

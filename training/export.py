@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from training.commit import commit
 from training.recipes import RECIPES, Recipe
 from training.shape import Shape
 from training.tokenizer import CONTROL, END, PAD, USER_DEFINED, load_tokenizer
@@ -172,18 +172,6 @@ def _add(writer: gguf.GGUFWriter, name: str, weight: npt.NDArray[np.float32], ki
         return
     quantised: npt.NDArray[Any] = gguf.quants.quantize(weight, TYPES[kind][0])
     writer.add_tensor(name, quantised, raw_dtype=TYPES[kind][0])
-
-
-def commit() -> str:
-    """The commit of this checkout; "unknown" outside one."""
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 (whichever git the developer has)
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from training import render
 from training.battering import batter
+from training.commit import commit
 from training.data.cases import generate as generate_cases
 from training.data.chat.conversations import generate as generate_chat
 from training.data.events.generate import generate as generate_events
@@ -106,7 +107,13 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
             samples = generate(rng, _CHUNK)
             if recipe.battered or recipe.instructed:
                 samples = (
-                    batter(sample, rng, lost=recipe.battered, instructed=recipe.instructed)
+                    batter(
+                        sample,
+                        rng,
+                        lost=recipe.battered,
+                        instructed=recipe.instructed,
+                        appended=recipe.appended,
+                    )
                     for sample in samples
                 )
             drawn = [draw(sample) for sample in samples]
@@ -124,7 +131,7 @@ def write_corpus(recipe: Recipe, tokenizer: Tokenizer, file: Path, *, tokens: in
     offsets = np.cumsum([0, *(len(each) for each in documents)], dtype=np.int64)
     digest = hashlib.sha256(flat.tobytes() + flat_weights.tobytes() + offsets.tobytes()).hexdigest()
     np.savez(file, tokens=flat, weights=flat_weights, offsets=offsets, digest=np.array(digest))
-    note = {"sha256": digest, "seed": recipe.seed, "kinds": counts}
+    note = {"sha256": digest, "seed": recipe.seed, "commit": commit(), "kinds": counts}
     file.with_suffix(".json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 

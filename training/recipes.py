@@ -28,6 +28,8 @@ class Recipe:
     instructed: float = 0.0
     """Share of the events that get words which try to instruct the reader, beside those that the
     generator writes."""
+    appended: float = 0.0
+    """Share of the events behind or before which an ordinary routine line stands."""
     dropout: float = 0.0
     matrix_rate: float = 0.02
     embedding_rate: float = 0.004
@@ -38,14 +40,15 @@ TRIGGER = Recipe(
     name="triaged-nano-trigger",
     title="triaged nano trigger",
     tiers=("trigger",),
-    shape=Shape(vocabulary=4096, width=160, layers=4, heads=5, feed_forward=448, context=1024),
+    shape=Shape(vocabulary=4096, width=192, layers=4, heads=6, feed_forward=512, context=1024),
     spaces_apart=False,
-    shares={"decision": 0.86, "trigger_json": 0.14},
-    tokens=8_500_000,
+    shares={"decision": 0.85, "trigger_json": 0.15},
+    tokens=9_000_000,
     batch_tokens=6_000,
     torn=0.35,
     battered=0.25,
     instructed=0.2,
+    appended=0.06,
     dropout=0.08,
 )
 
@@ -55,8 +58,8 @@ GENERAL = Recipe(
     tiers=("review", "meta"),
     shape=Shape(vocabulary=3072, width=256, layers=4, heads=8, feed_forward=768, context=2048),
     spaces_apart=True,
-    shares={"chat": 0.50, "assessment": 0.29, "plan": 0.03, "decision": 0.14, "trigger_json": 0.04},
-    tokens=11_000_000,
+    shares={"chat": 0.54, "assessment": 0.31, "plan": 0.04, "decision": 0.08, "trigger_json": 0.03},
+    tokens=10_000_000,
     batch_tokens=8_000,
     instructed=0.08,
 )

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tiers.contracts import Case
-from tiers.nano import decisions
-from tiers.nano.profile import NanoProfile, tool_content, trigger_messages
+from tiers.nano import cases, decisions
+from tiers.nano.profile import case_messages, tool_content, trigger_messages
 from tiers.nano.text import neutral
 from training.data.samples import (
     AssistantText,
@@ -29,7 +29,6 @@ from training.data.samples import (
 )
 from training.tokenizer import CALL, CALL_END, END, EVENT, START, VERDICT
 
-_PROFILE = NanoProfile()
 _CATALOGUE = Path(__file__).parents[1] / "daemon" / "tools" / "catalogue.toml"
 
 
@@ -74,7 +73,7 @@ def assessment(sample: CaseSample) -> list[Piece]:
         "confidence": sample.confidence,
         "summary": sample.summary,
     }
-    return _asked(_PROFILE.review_messages(sample.case), answer)
+    return _asked(case_messages("assess", sample.case, _causes(sample)), answer)
 
 
 def plan(sample: CaseSample) -> list[Piece]:
@@ -86,7 +85,7 @@ def plan(sample: CaseSample) -> list[Piece]:
         "confidence": sample.confidence,
         "summary": sample.summary,
     }
-    return _asked(_PROFILE.plan_messages(sample.case), answer)
+    return _asked(case_messages("plan", sample.case, _causes(sample)), answer)
 
 
 def chat(sample: ChatSample) -> list[Piece]:
@@ -144,9 +143,14 @@ def _asked(messages: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> 
     return [Piece(f"{prompt}{START}assistant\n"), Piece(compact(answer) + END, _JSON)]
 
 
+def _causes(sample: CaseSample) -> list[str]:
+    """What the generator offers, which is as short as what the scorer of causes leaves."""
+    return [cause.code for cause in sample.case.causes]
+
+
 def _offered(codes: Sequence[str], case: Case, key: str) -> list[str]:
     """Only what the schema allows: a case longer than the prompt shows loses its tail."""
-    items = _PROFILE.plan_schema(case) if key == "steps" else _PROFILE.review_schema(case)
-    field = items["properties"][key]
+    schema = cases.plan_schema if key == "steps" else cases.assessment_schema
+    field = schema(case, ())["properties"][key]
     allowed = field["items"].get("enum", ())
     return [code for code in codes if code in allowed][: field["maxItems"]]

@@ -11,15 +11,21 @@ from typing import Any
 
 from tiers.contracts import Sighting
 from tiers.errors import BadAnswerError
+from tiers.nano.demands import without_demands
+from tiers.nano.line_scores import Pair, log_odds, mixed
 from tiers.nano.text import one_line
 from tiers.profile import Judgement
 from tiers.vocabulary import Category, Severity, Urgency
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-OPTIONS: tuple[tuple[Severity, Category], ...] = tuple(
+OPTIONS: tuple[Pair, ...] = tuple(
     (severity, category) for severity in Severity for category in Category
 )
 QUESTION = "triage"
+
+# What a word of the chat form stands for, measured on `training/calibration.tsv`.
+_STATED, _SAME_SIDE, _OTHER_SIDE, _OTHER_CATEGORY = 0.75, 0.12, 0.065, 0.02
+
 MAX_TEXT = 360
 MAX_UNIT = 40
 
@@ -46,17 +52,23 @@ def letter(severity: Severity, category: Category) -> str:
 
 def state(*, unit: str, text: str, count: int, span_seconds: float) -> str:
     """What a decision is asked about: how often, who, and the line itself, last."""
-    often = next((word for bound, word in _COUNTS if count <= bound), "flood")
-    if count > 1:
-        span = next((word for bound, word in _SPANS if span_seconds <= bound), "days")
-        often = f"{often} {span}"
+    often = how_often(count=count, span_seconds=span_seconds)
     return f"{often} | {one_line(unit, MAX_UNIT) or '-'} | {one_line(text, MAX_TEXT)}"
+
+
+def how_often(*, count: int, span_seconds: float) -> str:
+    """The words for a count: "once", or how many in how long."""
+    often = next((word for bound, word in _COUNTS if count <= bound), "flood")
+    if count <= 1:
+        return often
+    span = next((word for bound, word in _SPANS if span_seconds <= bound), "days")
+    return f"{often} {span}"
 
 
 def state_of(sighting: Sighting) -> str:
     return state(
         unit=sighting.unit,
-        text=sighting.text,
+        text=without_demands(sighting.text),
         count=sighting.count,
         span_seconds=sighting.span_seconds,
     )
@@ -73,11 +85,11 @@ def questions() -> dict[str, Any]:
     }
 
 
-def judgement(probabilities: Mapping[tuple[Severity, Category], float]) -> Judgement:
+def judgement(probabilities: Mapping[Pair, float]) -> Judgement:
     """Marginals of the joint answer.
 
-    Whether to escalate comes first (`ESCALATE_FROM`); severity is the likeliest on that side, and
-    category the likeliest over the severities of that side.
+    Severity is the worst that the event reaches with a probability of `ESCALATE_FROM`, so that
+    escalating follows from it; category the likeliest over the severities of that side.
     """
     total = sum(probabilities.values())
     if not total > 0:
@@ -90,12 +102,13 @@ def judgement(probabilities: Mapping[tuple[Severity, Category], float]) -> Judge
     for (severity, _), weight in probabilities.items():
         by_severity[severity] += weight / total
     escalate = by_severity[Severity.WARNING] + by_severity[Severity.CRITICAL]
-    side = [
-        severity
-        for severity in Severity
-        if (severity.rank >= Severity.WARNING.rank) == (escalate >= ESCALATE_FROM)
-    ]
-    severity = max(side, key=by_severity.__getitem__)
+    bad = escalate >= ESCALATE_FROM
+    severity = Severity.WARNING if bad else Severity.INFO
+    worse = Severity.CRITICAL if bad else Severity.NOTICE
+    reached = sum(by_severity[each] for each in Severity if each.rank >= worse.rank)
+    if reached >= ESCALATE_FROM:
+        severity = worse
+    side = [each for each in Severity if (each.rank >= Severity.WARNING.rank) == bad]
     category = max(
         Category,
         key=lambda each: sum(probabilities.get((level, each), 0.0) for level in side),
@@ -108,16 +121,15 @@ def judgement(probabilities: Mapping[tuple[Severity, Category], float]) -> Judge
     )
 
 
-def read(answer: Mapping[str, Any]) -> Judgement:
-    """`answer` is the whole decoded body of `/v1/systemone`."""
+def read(answer: Mapping[str, Any], sighting: Sighting | None) -> Judgement:
+    """`answer` is the whole decoded body of `/v1/systemone`; with the sighting, what its words
+    alone say is mixed in."""
     try:
         weights = answer["answers"][QUESTION]["probabilities"]
-        return judgement(
-            {
-                (severity, category): float(weights[f"{severity}/{category}"])
-                for severity, category in OPTIONS
-            }
-        )
+        found = {
+            (severity, category): float(weights[f"{severity}/{category}"])
+            for severity, category in OPTIONS
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise BadAnswerError(
             "The decision does not have the 52 probabilities that were asked for; ask again, and "
@@ -125,3 +137,30 @@ def read(answer: Mapping[str, Any]) -> Judgement:
             problem=f"{type(error).__name__}: {error}",
             answer=repr(dict(answer))[:200],
         ) from error
+    return judgement(found if sighting is None else with_words(found, sighting))
+
+
+def read_words(
+    severity: Severity, category: Category, sighting: Sighting, *, escalate: bool
+) -> Judgement:
+    """The chat form's answer, which has no weights: each word of it stands for the share in which
+    such a word is right, and what the sighting's words say is mixed in."""
+    likely = {
+        each: _STATED
+        if each is severity
+        else _SAME_SIDE
+        if (each.rank >= Severity.WARNING.rank) == escalate
+        else _OTHER_SIDE
+        for each in Severity
+    }
+    weights = {
+        (level, each): likely[level] * (_STATED if each is category else _OTHER_CATEGORY)
+        for level, each in OPTIONS
+    }
+    return judgement(with_words(weights, sighting))
+
+
+def with_words(probabilities: Mapping[Pair, float], sighting: Sighting) -> dict[Pair, float]:
+    """The model's weights, with what the words of the sighting say mixed in."""
+    often = how_often(count=sighting.count, span_seconds=sighting.span_seconds)
+    return mixed(probabilities, log_odds(sighting, often))

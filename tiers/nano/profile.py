@@ -31,8 +31,10 @@ class NanoProfile:
     def decision_questions(self) -> dict[str, Any]:
         return decisions.questions()
 
-    def read_decision(self, answer: Mapping[str, Any]) -> Judgement:
-        return decisions.read(answer)
+    def read_decision(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
+        return decisions.read(answer, sighting)
 
     def trigger_messages(self, sighting: Sighting) -> list[dict[str, Any]]:
         return trigger_messages(decisions.state_of(sighting))
@@ -50,7 +52,9 @@ class NanoProfile:
             "additionalProperties": False,
         }
 
-    def read_trigger(self, answer: Mapping[str, Any]) -> Judgement:
+    def read_trigger(
+        self, answer: Mapping[str, Any], sighting: Sighting | None = None
+    ) -> Judgement:
         try:
             severity = Severity(answer["severity"])
             category = Category(answer["category"])
@@ -67,6 +71,8 @@ class NanoProfile:
                 problem="escalate is not a boolean",
                 answer=repr(dict(answer))[:200],
             )
+        if sighting is not None:
+            return decisions.read_words(severity, category, sighting, escalate=escalate)
         return Judgement(
             probability=_YES if escalate else _NO,
             severity=severity,
@@ -75,16 +81,16 @@ class NanoProfile:
         )
 
     def review_messages(self, case: Case) -> list[dict[str, Any]]:
-        return [{"role": "user", "content": "assess " + cases.case_text(case)}]
+        return case_messages("assess", case, cases.cause_codes(case))
 
     def review_schema(self, case: Case) -> dict[str, Any]:
-        return cases.assessment_schema(case)
+        return cases.assessment_schema(case, cases.cause_codes(case))
 
     def plan_messages(self, case: Case) -> list[dict[str, Any]]:
-        return [{"role": "user", "content": "plan " + cases.case_text(case)}]
+        return case_messages("plan", case, cases.cause_codes(case))
 
     def plan_schema(self, case: Case) -> dict[str, Any]:
-        return cases.plan_schema(case)
+        return cases.plan_schema(case, cases.cause_codes(case))
 
     def chat_system(self, *, facts: Sequence[tuple[str, str]]) -> str | None:
         """None: the models were taught without one, and facts come from tools."""
@@ -108,6 +114,11 @@ class NanoProfile:
 def trigger_messages(state: str) -> list[dict[str, Any]]:
     """The chat form of a decision about `state`."""
     return [{"role": "user", "content": "event " + state}]
+
+
+def case_messages(task: str, case: Case, causes: Sequence[str]) -> list[dict[str, Any]]:
+    """`task` is "assess" or "plan"; `causes` are the codes to choose from."""
+    return [{"role": "user", "content": f"{task} {cases.case_text(case, causes)}"}]
 
 
 def tool_content(*, ok: bool, summary: str) -> str:

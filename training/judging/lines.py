@@ -38,13 +38,14 @@ def says_yes(judgement: Judgement) -> bool:
 
 def decide(client: httpx.Client, item: Item, *, text: str | None = None) -> Judgement:
     """One decision through `/v1/systemone`."""
+    asked = sighting(item, text=text)
     body = {
-        "state": _PROFILE.decision_state(sighting(item, text=text)),
+        "state": _PROFILE.decision_state(asked),
         "questions": _PROFILE.decision_questions(),
     }
     answer = client.post("/v1/systemone", json=body)
     answer.raise_for_status()
-    return _PROFILE.read_decision(answer.json())
+    return _PROFILE.read_decision(answer.json(), asked)
 
 
 def ask_json(client: httpx.Client, item: Item) -> Judgement | None:
@@ -60,7 +61,7 @@ def ask_json(client: httpx.Client, item: Item) -> Judgement | None:
         return None
     try:
         content = json.loads(answer.json()["choices"][0]["message"]["content"])
-        return _PROFILE.read_trigger(content)
+        return _PROFILE.read_trigger(content, sighting(item))
     except (ValueError, BadAnswerError):
         return None
 

@@ -115,21 +115,30 @@ def _shown(rng: random.Random, cause: str, context: Context) -> list[Line]:
 def _beside(rng: random.Random, cause: str, shown: Sequence[Line], context: Context) -> list[_Item]:
     vague: list[Line] = []
     if cause == INSUFFICIENT_EVIDENCE:
-        vague += [
-            evidence.fill(rng, evidence.vague(rng), context)
-            for _ in range(pick(rng, (1, 1, 2, 2, 3)))
-        ]
+        vague += [_unclear(rng, context) for _ in range(pick(rng, (1, 1, 2, 2, 3)))]
     elif cause not in (NOISE, EXPECTED_CHANGE):
         while len(vague) < 2 and rng.random() < 0.4:
-            vague.append(evidence.fill(rng, evidence.vague(rng), context))
+            vague.append(_unclear(rng, context))
     items = [_Item(line, False, line, vague=True) for line in vague]
     if cause != NOISE:
+        near = shown[0].category if shown else pick(rng, tuple(Category))
         for _ in range(pick(rng, (0, 0, 1, 1, 2, 3, 4))):
-            near = shown[0].category if shown and rng.random() < 0.5 else None
-            line = evidence.passing(rng, near)
+            kind = rng.random()
+            if kind < 0.3:
+                line = evidence.fill(rng, evidence.reassuring(rng), context)
+            elif kind < 0.4:
+                line = evidence.fill(rng, pick(rng, evidence.odd()), context)
+            else:
+                line = evidence.passing(rng, near if kind < 0.7 else None)
             items.append(_Item(line, False, line))
     unique = {item.line.text: item for item in reversed(items)}
     return [item for item in reversed(unique.values()) if item.line not in shown]
+
+
+def _unclear(rng: random.Random, context: Context) -> Line:
+    if rng.random() < 0.35:
+        return evidence.symptom(rng)
+    return evidence.fill(rng, evidence.vague(rng), context)
 
 
 def _misled(rng: random.Random, items: list[_Item]) -> list[_Item]:

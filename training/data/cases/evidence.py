@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from tiers.vocabulary import Category, Provenance, Severity
-from training.data.cases.sorting import claimed, planned, refused_once, unusual
+from training.data.cases.sorting import VAGUE, claimed, planned, refused_once, unusual
+from training.data.cases.sorting import vague as vague_templates
 from training.data.events.compose import compose
+from training.data.events.compose import symptom as symptom_text
 from training.data.events.library import SEVERITY_CODES, read_sections, templates
 from training.data.events.slots import Context, between, invented, log_number, pick
 from training.data.events.template import Parts, Template, compile_text, render
@@ -27,6 +29,11 @@ _SYSTEMD_UNITS: Final = frozenset(("systemd", "init"))
 _MEASURED_UNITS: Final = frozenset(
     ("metrics", "triaged", "check", "probe", "memory", "swap", "cpu", "oom_kills", "clock_step")
 )
+_MUTE: Final = (
+    Category.APPLICATION, Category.SERVICE, Category.DATABASE, Category.CPU, Category.MEMORY,
+    Category.SECURITY, Category.KERNEL, Category.HARDWARE,
+)  # fmt: skip
+"""Categories in which a failure alone names no cause; "backup failed" would."""
 _MEASURES: Final = ("disk:", "inodes:", "mount_", "pressure_", "temperature:", "file_descriptors")
 
 
@@ -130,7 +137,17 @@ def showing(rng: random.Random, cause: str) -> Wording:
 
 def vague(rng: random.Random) -> Wording:
     """A wording that says that something is wrong and not what."""
-    return pick(rng, by_hand()["vague"])
+    return pick(rng, _vague())
+
+
+@functools.cache
+def _vague() -> tuple[Wording, ...]:
+    return by_hand()[VAGUE] + tuple(_of_template(each, burst=False) for each in vague_templates())
+
+
+def reassuring(rng: random.Random) -> Wording:
+    """A wording that says that some part of the host is well."""
+    return pick(rng, by_hand()["well"])
 
 
 @functools.cache
@@ -144,6 +161,21 @@ def routine(rng: random.Random, category: Category | None) -> Wording:
     if category is None:
         category = pick(rng, tuple(Category))
     return pick(rng, harmless()[category])
+
+
+def symptom(rng: random.Random) -> Line:
+    """A line of an invented program that says that something failed, and nothing of why."""
+    context: Context = {}
+    category = pick(rng, _MUTE)
+    text = symptom_text(rng, category, context)
+    return Line(
+        severity=Severity.WARNING,
+        provenance=Provenance.TEXT,
+        category=category,
+        unit=context.get("name") or invented(rng),
+        text=text,
+        count=1 if rng.random() < 0.7 else between(rng, 2, 12),
+    )
 
 
 def passing(rng: random.Random, category: Category | None) -> Line:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from tiers.vocabulary import Category, Severity
+from training.data.cases.knowledge import EXPECTED_CHANGE, NOISE
 from training.data.events.library import templates
 from training.data.events.template import Template
 
+VAGUE: Final = "vague"
 CLAIMS_FILE: Final = Path(__file__).parent / "claims.txt"
 
 _BY_CATEGORY: Final[tuple[tuple[str, frozenset[str], Category], ...]] = (
@@ -49,7 +51,7 @@ def planned() -> tuple[Template, ...]:
         for template in templates()
         if template.severity is Severity.NOTICE
         and template.burst is None
-        and _PLANNED.search(template.source)
+        and (template.cause == EXPECTED_CHANGE or _PLANNED.search(template.source))
     )
 
 
@@ -63,6 +65,7 @@ def unusual() -> tuple[Template, ...]:
         if template.severity is Severity.NOTICE
         and template.burst is None
         and template.category not in (Category.AUTH, Category.SECURITY)
+        and template.cause in ("", NOISE)
         and not _PLANNED.search(template.source)
     )
 
@@ -93,7 +96,15 @@ def claimed() -> dict[str, tuple[Template, ...]]:
     return {cause: tuple(shown) for cause, shown in found.items()}
 
 
+@functools.cache
+def vague() -> tuple[Template, ...]:
+    """Templates that their authors marked as showing no cause."""
+    return tuple(template for template in templates() if template.cause == VAGUE)
+
+
 def _cause_of(template: Template) -> str | None:
+    if template.cause:
+        return template.cause if template.cause != VAGUE else None
     for cause, pattern in _claims():
         if pattern.search(template.source):
             return cause

@@ -14,7 +14,7 @@ from typing import Final
 
 from tiers.vocabulary import Category, Severity
 from training.data.events.library import CATEGORY_CODES, SEVERITY_CODES, read_sections
-from training.data.events.slots import Context, pick
+from training.data.events.slots import SLOTS, Context, pick
 from training.data.events.template import Parts, compile_text, render
 
 COMPOSITION: Final = Path(__file__).parent / "composition.txt"
@@ -81,7 +81,26 @@ def compose(rng: random.Random, severity: Severity, category: Category, context:
     frames = parts.frames.get(severity)
     if frames is None or rng.random() < 0.4:
         frames = parts.says[category, severity]
-    text = render(pick(rng, frames), rng, context)
+    return _styled(rng, render(pick(rng, frames), rng, context))
+
+
+def symptom(rng: random.Random, category: Category, context: Context) -> str:
+    """A line that says that something failed, and nothing of why."""
+    parts = grammar()
+    action = pick(rng, parts.actions[category])
+    context["subj"] = render(pick(rng, parts.subjects[category]), rng, context)
+    context["obj"] = render(pick(rng, action.objects), rng, context)
+    context["verb"], context["ving"], context["ved"] = action.base, action.ing, action.past
+    return _styled(rng, render(pick(rng, _mute_frames()), rng, context))
+
+
+@functools.cache
+def _mute_frames() -> tuple[Parts, ...]:
+    frames = grammar().frames[Severity.WARNING]
+    return tuple(frame for frame in frames if SLOTS["reason"] not in frame)
+
+
+def _styled(rng: random.Random, text: str) -> str:
     style = rng.random()
     if style < 0.45:
         text = text[:1].upper() + text[1:]

@@ -20,10 +20,10 @@ from training.data.events.template import Template, compile_text, render
 from training.data.samples import DecisionSample
 
 SEVERITY_SHARES: Final = {
-    Severity.INFO: 0.50,
-    Severity.NOTICE: 0.17,
-    Severity.WARNING: 0.20,
-    Severity.CRITICAL: 0.13,
+    Severity.INFO: 0.42,
+    Severity.NOTICE: 0.18,
+    Severity.WARNING: 0.24,
+    Severity.CRITICAL: 0.16,
 }
 _RARE_WHEN_CRITICAL: Final = {Category.PACKAGE: 0.3, Category.TIME: 0.3, Category.APPLICATION: 0.6}
 _COMPOSED: Final = 0.33
@@ -178,7 +178,7 @@ def _bare_hostile(rng: random.Random) -> DecisionSample:
     count, span = _quiet_count(rng)
     return DecisionSample(
         unit=pick(rng, ("", "sshd", "nginx", "mqtt", "http", invented(rng))),
-        text=hostile.demand(rng),
+        text=hostile.demand(rng, plain=True),
         count=count,
         span_seconds=span,
         severity=Severity.NOTICE,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +16,17 @@ from training.data.events.slots import Context, pick
 from training.data.events.template import Parts, compile_text, render
 
 DEMANDS: Final = Path(__file__).parent / "hostile.txt"
-_WEIGHTS: Final = (("override",) * 3) + ("languages",) + (("markup",) * 2)
-_JOINTS: Final = (
+_WEIGHTS: Final = (
+    *(("override",) * 4),
+    *(("claims",) * 3),
+    *(("roles",) * 2),
+    *(("languages",) * 2),
+    *(("markup",) * 3),
+)
+_CLAIMS: Final = ("claims", "roles")
+JOINTS: Final = (
     *("  ", " ", " ", " ", "; ", ". ", " - "),
-    *(" | ", " // ", ": ", ", ", " \\n ", " >> "),
+    *(" | ", " // ", ": ", ", ", " \\n ", " >> ", " -- ", " # ", " ... ", "\n", "\n\n", " / "),
 )
 
 
@@ -28,16 +36,18 @@ def _demands() -> dict[str, tuple[Parts, ...]]:
     return {key[0]: tuple(compile_text(line) for line in lines) for key, lines in sections.items()}
 
 
-def _one(rng: random.Random, context: Context) -> str:
-    return render(pick(rng, _demands()[pick(rng, _WEIGHTS)]), rng, context)
+def _one(rng: random.Random, context: Context, kinds: Sequence[str]) -> str:
+    return render(pick(rng, _demands()[pick(rng, kinds)]), rng, context)
 
 
-def demand(rng: random.Random) -> str:
-    """An instruction to the reader, alone."""
+def demand(rng: random.Random, *, plain: bool = False) -> str:
+    """An instruction to the reader, alone. `plain` leaves out claims that an honest program might
+    make too ("all good")."""
+    kinds = tuple(kind for kind in _WEIGHTS if kind not in _CLAIMS) if plain else _WEIGHTS
     context: Context = {}
-    text = _one(rng, context)
+    text = _one(rng, context, kinds)
     if rng.random() < 0.15:
-        text += pick(rng, _JOINTS) + _one(rng, context)
+        text += pick(rng, JOINTS) + _one(rng, context, kinds)
     style = rng.random()
     if style < 0.3:
         text = text[:1].upper() + text[1:]
@@ -50,13 +60,18 @@ def demand(rng: random.Random) -> str:
 
 def inject(rng: random.Random, text: str) -> str:
     """`text` with an instruction before, after or in the middle of it."""
+    return "".join(injected(rng, text))
+
+
+def injected(rng: random.Random, text: str) -> tuple[str, str, str]:
+    """What stands before an instruction, the instruction, and what stands behind it."""
     words = demand(rng)
     where = rng.random()
-    if where < 0.65:
-        return text + pick(rng, _JOINTS) + words
+    if where < 0.6:
+        return text, pick(rng, JOINTS) + words, ""
     if where < 0.85:
-        return words + pick(rng, _JOINTS) + text
+        return "", words + pick(rng, JOINTS), text
     gap = text.find(" ", int(len(text) * rng.random()))
     if gap < 0:
-        return f"{text} ({words})"
-    return f"{text[:gap]} {words}{text[gap:]}"
+        return text, f" ({words})", ""
+    return text[:gap], f" {words}", text[gap:]

@@ -4,6 +4,7 @@ A family file has sections and lines:
 
     @ sshd ssh                      units that write the following lines; `-` for none
     n>w auth Failed password for …  severity (and after `>` that of a burst), category, template
+    w net:link_down carrier lost    the cause that it shows, or `vague` where it shows none
 
 Severities are i, n, w, c. Lines that start with `#` are comments.
 """
@@ -72,6 +73,8 @@ def parse_family(text: str, *, family: str) -> list[Template]:
             units = tuple("" if unit == "-" else unit for unit in line[2:].split())
             continue
         fields = line.split(" ", 2)
+        if len(fields) == 3:
+            fields[1], _, cause = fields[1].partition(":")
         if len(fields) != 3 or fields[1] not in CATEGORY_CODES:
             message = f"{family}.txt line {number}: expected 'severity category text', got {line!r}"
             raise ValueError(message)
@@ -93,6 +96,7 @@ def parse_family(text: str, *, family: str) -> list[Template]:
                 parts=parts,
                 source=fields[2],
                 family=family,
+                cause=cause,
             )
         )
     return templates

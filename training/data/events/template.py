@@ -39,6 +39,9 @@ class Template:
     parts: Parts
     source: str
     family: str
+    cause: str = ""
+    """The cause that the line shows, where its author named one; "vague" where it shows that
+    something is wrong and not what."""
 
 
 def compile_text(text: str) -> Parts:
