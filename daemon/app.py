@@ -46,6 +46,7 @@ from daemon.store import cursors
 from daemon.store.open import Store, open_store
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
+from daemon.views.effects import EffectsView
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
@@ -157,6 +158,7 @@ async def start_daemon(
             loop=settings.tools.loop,
             facts=lambda: (("host", host),),
             clerks=settings.clerks(),
+            effects=EffectsView(database=database),
         )
         stack.push_async_callback(tiers.aclose)
 
