@@ -1,10 +1,14 @@
-"""Responses that clients of `/v1/responses` may go on from."""
+"""Responses that clients of `/v1/responses` may go on from.
+
+Whoever waits for an answer does not wait for ever for the store: a PostgreSQL that neither answers
+nor breaks the connection off (its disk hangs) is away like one that is down.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from api.ports import BusyError, ConflictError, NotFoundError
 from api.ports_chat import StoredResponse
@@ -14,11 +18,15 @@ from daemon.store.pool import Connection, Database
 from daemon.store.responses import Link, ResponseRow
 from daemon.store.settings import RetentionSettings
 
+T = TypeVar("T")
+
 _MOST_BYTES = 16 * 1024 * 1024
 """What one request may have read for it, all responses together."""
 _MOST_HOLDERS = 500
 _KEEP_SECONDS = 10.0
 """How long keeping is tried again: the answer is there, and the store may be restarting."""
+_PATIENCE = 15.0
+"""Longer than it takes to be told that no connection is free."""
 
 
 class ResponsesView:
@@ -27,14 +35,17 @@ class ResponsesView:
     def __init__(self, *, database: Database, settings: RetentionSettings) -> None:
         self._database = database
         self._settings = settings
+        self._given_up: set[asyncio.Task[Any]] = set()
 
     @property
     def most_bytes(self) -> int:
         return self._settings.response_kb * 1024
 
     async def ready(self) -> None:
-        async with self._connection():
+        async def work(connection: Connection) -> None:
             pass  # a connection is checked before it is handed out
+
+        await self._run(work)
 
     async def keep(self, response: StoredResponse) -> None:
         row = ResponseRow(
@@ -58,72 +69,81 @@ class ResponsesView:
                 await responses.touch(connection, ids=[link.id for link in before], owner=row.owner)
             await responses.prune_surplus(connection, most=self._settings.responses_most)
 
-        with _as_busy():
-            await self._database.retry(work, seconds=_KEEP_SECONDS)
+        await self._bounded(self._database.retry(work, seconds=_KEEP_SECONDS))
 
     async def find(self, *, id: str, owner: str) -> StoredResponse:  # noqa: A002
-        async with self._connection() as connection:
-            row = await responses.find(connection, response_id=id, owner=owner)
+        row = await self._run(lambda one: responses.find(one, response_id=id, owner=owner))
         if row is None:
             raise _missing(id)
         return _stored(row)
 
     async def chain(self, *, id: str, owner: str) -> Sequence[StoredResponse]:  # noqa: A002
         limit = self._settings.responses_in_a_row
-        async with self._connection() as connection:
+
+        async def work(connection: Connection) -> Sequence[StoredResponse]:
             links = await responses.links(connection, response_id=id, owner=owner, limit=limit)
-            if not links:
-                raise _missing(id)
-            if len(links) >= limit:
-                raise ConflictError(
-                    f"{limit} responses go on from one another before this one, which is as many"
-                    " as there may be; begin again with what matters as input, or raise"
-                    " store.retention.responses_in_a_row"
-                )
-            if (lost := links[-1].previous_id) is not None:
-                raise NotFoundError(
-                    f"response {id} goes on from {lost}, which is not kept any more; send the"
-                    " conversation itself as input"
-                )
-            _refuse_size(links)
+            _refuse_chain(id, links, limit=limit)
             rows = await responses.load(connection, ids=[link.id for link in links], owner=owner)
-        for link in links:
-            if link.id not in rows:  # deleted this moment
-                raise _missing(link.id)
-        return [_stored(rows[link.id]) for link in reversed(links)]
+            for link in links:
+                if link.id not in rows:  # deleted this moment
+                    raise _missing(link.id)
+            return [_stored(rows[link.id]) for link in reversed(links)]
+
+        return await self._run(work)
 
     async def items(self, *, ids: Sequence[str], owner: str) -> Mapping[str, Mapping[str, Any]]:
-        async with self._connection() as connection:
+        async def work(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
             holders = await responses.holders(connection, ids=ids, owner=owner, limit=_MOST_HOLDERS)
             _refuse_size(holders)
-            return await responses.items(
-                connection, ids=ids, owner=owner, of=[link.id for link in holders]
-            )
+            of = [link.id for link in holders]
+            return await responses.items(connection, ids=ids, owner=owner, of=of)
+
+        return await self._run(work)
 
     async def forget(self, *, id: str, owner: str) -> None:  # noqa: A002
-        async with self._connection() as connection:
-            if not await responses.delete(connection, response_id=id, owner=owner):
-                raise _missing(id)
+        if not await self._run(lambda one: responses.delete(one, response_id=id, owner=owner)):
+            raise _missing(id)
 
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        with _as_busy():
+    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """`work` on a connection, bounded in time. Raises `BusyError`."""
+
+        async def connected() -> T:
             async with self._database.connection() as connection:
-                yield connection
+                return await work(connection)
+
+        return await self._bounded(connected())
+
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        """What does not end in time is cancelled and left to itself: the driver ends it when the
+        server answers again or the connection breaks, and waiting for that is what must not be."""
+        task = asyncio.create_task(work, name="responses")
+        try:
+            done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
+            if not done:
+                raise _away("PostgreSQL does not answer", retry_after=5.0)
+            return task.result()
+        except StoreUnavailableError as error:
+            raise _away(str(error), retry_after=error.retry_after) from error
+        except StoreClosedError as error:
+            raise BusyError(f"{error}.", retry_after=5.0) from error
+        finally:
+            if not task.done():
+                task.cancel()
+                self._given_up.add(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._given_up.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever asked was told already
 
 
-@contextlib.contextmanager
-def _as_busy() -> Any:
-    try:
-        yield
-    except StoreUnavailableError as error:
-        raise BusyError(
-            f"Responses cannot be kept or found now: {error}. With store=false, and without"
-            " previous_response_id and item references, an answer needs no store.",
-            retry_after=max(1.0, error.retry_after),
-        ) from error
-    except StoreClosedError as error:
-        raise BusyError(f"{error}.", retry_after=5.0) from error
+def _away(why: str, *, retry_after: float) -> BusyError:
+    return BusyError(
+        f"Responses cannot be kept or found now: {why}. With store=false, and without"
+        " previous_response_id and item references, an answer needs no store.",
+        retry_after=max(1.0, retry_after),
+    )
 
 
 def _missing(response_id: str) -> NotFoundError:
@@ -131,6 +151,23 @@ def _missing(response_id: str) -> NotFoundError:
         f"Response with id {response_id[:100]!r} not found; it was not stored, or it was deleted or"
         " has become too old"
     )
+
+
+def _refuse_chain(response_id: str, links: Sequence[Link], *, limit: int) -> None:
+    if not links:
+        raise _missing(response_id)
+    if len(links) >= limit:
+        raise ConflictError(
+            f"{limit} responses go on from one another up to this one, which is as many as there"
+            " may be; begin again with what matters as input, or raise"
+            " store.retention.responses_in_a_row"
+        )
+    if (lost := links[-1].previous_id) is not None:
+        raise NotFoundError(
+            f"response {response_id} goes on from {lost}, which is not kept any more; send the"
+            " conversation itself as input"
+        )
+    _refuse_size(links)
 
 
 def _refuse_size(links: Sequence[Link]) -> None:
