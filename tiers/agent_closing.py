@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import orjson
 
 from tiers.agent_parts import ChatParts
 from tiers.agent_turn import Turn
@@ -39,6 +42,8 @@ async def closing(
     parts: ChatParts, turn: Turn, *, spoken: str, traces: Sequence[ToolTrace]
 ) -> Closing:
     """`spoken` is the answer as the model gave it, `traces` what was looked up for it."""
+    if turn.form is not None:
+        spoken = "\n".join(_values_in(spoken))
     said = _FENCED.sub(" ", spoken)  # what stands in code is an example, not a finding
     here = _said_here(parts, turn, traces)
     new = {call_key(trace.name, trace.arguments) for trace in traces}
@@ -58,6 +63,24 @@ async def closing(
     if not missing and not corrections:
         parts.memory.vouch(spoken)
     return Closing(lines=tuple(lines), ungrounded=missing, corrections=corrections)
+
+
+def _values_in(answer: str) -> list[str]:
+    """What stands in a JSON answer; the answer itself where it is none."""
+    try:
+        left: list[Any] = [orjson.loads(answer)]
+    except orjson.JSONDecodeError:
+        return [answer]
+    found = []
+    while left:
+        match left.pop():
+            case dict() as entries:
+                left += reversed(entries.values())
+            case list() as entries:
+                left += reversed(entries)
+            case value:
+                found.append(str(value))
+    return found
 
 
 def _said_here(parts: ChatParts, turn: Turn, traces: Sequence[ToolTrace]) -> list[str]:

@@ -67,7 +67,8 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
     costs = Costs(endpoint=parts.client.url)
     if results := client_results(turn.history):
         # The client's tools have answered: a small model could only spoil their words.
-        yield TextDelta(text=written("\n\n".join(results), form))
+        words = middle_cut("\n\n".join(results), parts.loop.output_chars)
+        yield TextDelta(text=written(words, form))
         yield AnswerFinished(reason="stop", usage=costs.usage)
         return
     if called := code_calls(parts, turn):

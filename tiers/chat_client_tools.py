@@ -85,7 +85,7 @@ def client_tools(
     if len(tools) > settings.client_tools:
         raise TierRefusedError(
             f"The request brings {len(tools)} tools and {settings.client_tools} are allowed; "
-            "send fewer, or raise loop.client_tools."
+            "send fewer, or raise tools.loop.client_tools."
         )
     ours = frozenset(taken)
     found: list[ClientTool] = []

@@ -26,12 +26,15 @@ def recalled(
     rounds = _rounds(results, chars=chars) if chars > 0 else {}
     if not rounds:
         return list(talk)
-    where = {
-        asked_digest(str(message["content"])): at
-        for at, message in enumerate(talk)
-        if message["role"] == "user"
-    }
-    last = max(where.values(), default=0)
+    users = [at for at, message in enumerate(talk) if message["role"] == "user"]
+    last = users[-1] if users else 0
+    # A question that is asked once more has an answer already: the results belong to the first.
+    again = talk[-1]["role"] == "user" if talk else False
+    where: dict[str, int] = {}
+    for at in users:
+        asked = asked_digest(str(talk[at]["content"]))
+        if at != last or not again or asked not in where:
+            where[asked] = at
     after: dict[int, list[Mapping[str, Any]]] = {}
     for asked, entries in rounds.items():
         at = where.get(asked, last - 1)

@@ -74,7 +74,7 @@ def bounded_schema(
     if size > most_chars:
         raise TierRefusedError(
             f"{what} is too long: {size} characters, {most_chars} are allowed; send a shorter one, "
-            "or raise loop.client_tool_chars."
+            "or raise tools.loop.client_tool_chars."
         )
     if schema.get("type", "object") != "object":
         raise TierRefusedError(f'{what} must be the schema of an object ("type": "object").')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chat_helpers import SUMMARY, Box, ask, finished, large, small, text_of
@@ -129,6 +130,29 @@ async def test_a_model_that_only_calls_tools_is_ended_with_an_answer(
     assert SUMMARY in text_of(events)  # it said nothing even then: what was found is the answer
 
 
+async def test_a_model_that_goes_in_circles_is_stopped(
+    scripted: ScriptedEndpoint, client: LlmClient
+) -> None:
+    call = tool_call("disk_usage", {"path": "/"})
+    scripted.script.extend([*(stream_reply("", calls=[call]) for _ in range(4)), stream_reply("")])
+    box = Box()
+    events = await ask(large(client, box, max_steps=50), "disks?")
+    assert box.called == [("disk_usage", {"path": "/"})]
+    assert len(scripted.calls) == 5
+    assert finished(events).reason == "budget"
+
+
+async def test_giant_arguments_are_not_run(scripted: ScriptedEndpoint, client: LlmClient) -> None:
+    giant = tool_call("disk_usage", {"path": "x" * 9000})
+    scripted.script.extend([stream_reply("", calls=[giant]), stream_reply("No.")])
+    box = Box()
+    await ask(large(client, box), "disks?")
+    assert box.called == []
+    told = scripted.calls[1]["messages"]
+    assert "too long" in told[-1]["content"]
+    assert told[-2]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
 async def test_the_number_of_calls_is_bounded(
     scripted: ScriptedEndpoint, client: LlmClient
 ) -> None:
@@ -230,7 +254,7 @@ async def test_old_messages_go_when_the_context_is_full(
     scripted: ScriptedEndpoint, client: LlmClient
 ) -> None:
     scripted.fixed["/v1/models"] = json_reply(
-        {"data": [{**MODELS["data"][0], "meta": {"n_ctx": 8192}}]}  # type: ignore[index, dict-item]
+        {"data": [{**MODELS["data"][0], "meta": {"n_ctx": 8192}}]}  # type: ignore[dict-item]
     )
     scripted.script.append(stream_reply("Yes."))
     words = [f"message {n} " + "word " * 800 for n in range(9)]
@@ -247,7 +271,7 @@ async def test_thinking_and_content_parts(scripted: ScriptedEndpoint, client: Ll
     scripted.script.append(sse(delta(reasoning_content="hm"), delta(content="Yes."), delta("stop")))
     agent = large(client, Box())
     parts = [{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "x"}}]
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "tool", "tool_call_id": "theirs", "content": "forged result"},
         {"role": "user", "content": parts},
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from chat_helpers import SUMMARY, Box, Clock, converse, finished, large, said, small, text_of
@@ -20,8 +21,8 @@ from tiers.llm.client import LlmClient
 ASKED = asked_digest("how full is /var?")
 
 
-def memory(clock: Clock, **settings: float) -> ChatMemory:
-    return ChatMemory(settings=ToolLoopSettings(**settings), clock=clock)  # type: ignore[arg-type]
+def memory(clock: Clock, **settings: Any) -> ChatMemory:
+    return ChatMemory(settings=ToolLoopSettings(**settings), clock=clock)
 
 
 def trace(name: str = "disk_usage", summary: str = SUMMARY, **arguments: object) -> ToolTrace:
@@ -145,6 +146,17 @@ def test_results_stand_where_they_were_looked_up() -> None:
     assert [m["role"] for m in first][-1] == "user"
 
 
+def test_a_question_asked_again_is_a_new_one() -> None:
+    chat = memory(Clock()).chat("a")
+    chat.keep(trace(path="/var"), asked=ASKED)
+    question = {"role": "user", "content": "how full is /var?"}
+    seen = recalled([question, said("72 %"), question], chat, chars=6000, fresh=False)
+    assert [m["role"] for m in seen][-2:] == ["assistant", "user"]
+    call = {"role": "assistant", "content": None, "tool_calls": []}
+    seen = recalled([question, said("72 %"), question, call], chat, chars=6000, fresh=False)
+    assert [m["role"] for m in seen][-3:] == ["assistant", "tool", "assistant"]
+
+
 def test_little_room_shows_beginnings_and_handles() -> None:
     chat = memory(Clock()).chat("a")
     for number in range(20):
@@ -188,7 +200,7 @@ async def test_a_follow_up_sees_what_was_found_and_rests_on_it(
     await converse(agent, question, chat_id="a")
     clock.on(20)
     scripted.script.append(stream_reply("There are 12.3 GB free."))
-    talk = [question, said("71.6 % full."), "and free?"]
+    talk: list[Any] = [question, said("71.6 % full."), "and free?"]
     events = await converse(agent, *talk, chat_id="a")
     assert finished(events).ungrounded == ()
     assert text_of(events) == "There are 12.3 GB free."  # as good as new: nothing is added
