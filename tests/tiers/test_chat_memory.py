@@ -152,7 +152,7 @@ def test_a_question_asked_again_is_a_new_one() -> None:
     question = {"role": "user", "content": "how full is /var?"}
     seen = recalled([question, said("72 %"), question], chat, chars=6000, fresh=False)
     assert [m["role"] for m in seen][-2:] == ["assistant", "user"]
-    call = {"role": "assistant", "content": None, "tool_calls": []}
+    call: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
     seen = recalled([question, said("72 %"), question, call], chat, chars=6000, fresh=False)
     assert [m["role"] for m in seen][-3:] == ["assistant", "tool", "assistant"]
 
