@@ -16,7 +16,7 @@ _NOTHING = {"type": "object", "properties": {}}
 
 
 class FunctionSpec(Lenient):
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     description: FitText | None = None
     parameters: ShallowObject | None = None
     strict: bool | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from chat_kit import ASK, frames
 from facade_kit import USAGE, Served, eventually, said
 
 from tiers.chat_contracts import (
@@ -22,19 +23,6 @@ from tiers.chat_contracts import (
 )
 from tiers.contracts import ToolResult, ToolTrace
 from tiers.errors import BadAnswerError, CaseTooLargeError, TierRefusedError, TierUnavailableError
-
-ASK = {"model": "triaged", "messages": [{"role": "user", "content": "hi"}]}
-
-
-def frames(body: str) -> list[Any]:
-    """The payloads of a stream; every frame must be one `data:` line and an empty one."""
-    assert body.endswith("\n\n")
-    payloads = []
-    for frame in body[:-2].split("\n\n"):
-        assert frame.startswith("data: "), frame
-        assert "\n" not in frame
-        payloads.append("[DONE]" if frame == "data: [DONE]" else json.loads(frame[6:]))
-    return payloads
 
 
 async def test_stream_is_framed_as_openai_frames_it(http: httpx.AsyncClient) -> None:
