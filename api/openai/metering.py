@@ -129,7 +129,7 @@ class Meter:
                 "answer": "".join(self._said)[:_SHOWN],
             }
         fields = {
-            name: round(value, 3) if isinstance(value, float) else value
+            name: round(value, 6) if isinstance(value, float) else value
             for name, value in dataclasses.asdict(record).items()
         }
         log.info("answered", **fields, **words)
