@@ -98,7 +98,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": [TOOL, TOOL]}, "tools.1.name"),
     ({"tools": [{"type": "function"}]}, "tools.0.name"),
     ({"tools": [{**TOOL, "name": "a b"}]}, "tools.0.name"),
-    ({"tools": [{**TOOL, "name": "x" * 65}]}, "tools.0.name"),
+    ({"tools": [{**TOOL, "name": "x" * 129}]}, "tools.0.name"),
     ({"tools": [{**TOOL, "parameters": "x"}]}, "tools.0.parameters"),
     ({"tools": [{**TOOL, "description": 7}]}, "tools.0.description"),
     ({"tools": [{**TOOL, "strict": "x"}]}, "tools.0.strict"),

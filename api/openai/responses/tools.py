@@ -13,7 +13,7 @@ from api.openai.responses.requests import TextFormat
 from api.text import fit
 
 Choice = str | Mapping[str, Any] | None
-_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
+_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,128}\Z")
 _MODES = ("none", "auto", "required")
 _NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -60,7 +60,7 @@ def _function(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
     name = raw.get("name")
     if not isinstance(name, str) or not _NAME.match(name):
-        raise WrongParameterError("must be 1 to 64 letters, digits, _ or -", param=f"{where}.name")
+        raise WrongParameterError("must be 1 to 128 letters, digits and any of _ . -", param=f"{where}.name")
     description = raw.get("description")
     if description is not None and not isinstance(description, str):
         raise WrongParameterError("must be text", param=f"{where}.description")
