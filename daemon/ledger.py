@@ -36,7 +36,8 @@ _MOST_BREAKS = 100
 class NewEntry:
     """What is to be recorded. `body` is JSON-ready. `at` is aware; None is the time of recording.
 
-    `kind`: verdict, transition, assessment, plan, mute, review, ...; `actor`: daemon, tier/review,
+    `kind`: verdict, transition, assessment, plan, mute, review, ..., and those of actions, which
+    `daemon.views.effects` explains; `actor`: daemon, tier/review,
     operator:<name>, ...
     """
 
