@@ -26,6 +26,7 @@ SAMPLES_NEEDED = {
     "calls": False,
     "latency": False,
     "startup": False,
+    "facade": False,
 }
 """In the order in which they run, and whether they can do nothing without samples."""
 

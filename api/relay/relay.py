@@ -35,7 +35,7 @@ from api.relay.places import Places
 from api.relay.presence import WhileHere
 from api.relay.served import Served
 from api.relay.transfer import BrokeOffError, SilentError, Transfer
-from api.relay.upstream import BrokenError, UnreachableError, Upstreams
+from api.relay.upstream import BrokenError, UnreachableError, Upstreams, keep_no_longer
 from api.streaming import ClientGoneError
 from tiers.vocabulary import TierName
 
@@ -202,6 +202,7 @@ class Relay:
         except TimeoutError:
             sending.refuse(refusals.silent(target), Outcome.BROKEN)
             return
+        kept = False
         try:
             sending.seen.first_byte()
             sending.transfer = transfer = Transfer(
@@ -210,13 +211,20 @@ class Relay:
                 answer=answer,
                 observation=sending.seen,
             )
+            if transfer.streamed and target.backend == "llama_cpp":
+                # It says keep-alive, and closes the connection after a stream all the same.
+                keep_no_longer(answer)
             await transfer.run(send)
+            kept = True
         except BrokeOffError as error:
             sending.refuse(refusals.broke_off(target, str(error)), Outcome.BROKEN)
         except SilentError:
             sending.refuse(refusals.silent(target), Outcome.BROKEN)
         finally:
-            answer.close() if not answer.content.at_eof() else answer.release()
+            if kept:
+                answer.release()
+            else:
+                answer.close()
 
 
 class _Asked:

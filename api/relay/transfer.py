@@ -63,6 +63,8 @@ class Transfer:
         self._observation = observation
         self._ping_seconds = ping_seconds
         self._frames = Frames()
+        kind = value_of(answer.raw_headers, b"content-type")
+        self.streamed = kind.lower().startswith(b"text/event-stream")
         self.outcome = Outcome.ANSWERED
         self.status = answer.status
         self.tail = Tail()
@@ -71,8 +73,7 @@ class Transfer:
 
     async def run(self, send: Send) -> None:
         """Raises `BrokeOffError` and `SilentError` while nothing was sent."""
-        kind = value_of(self._answer.raw_headers, b"content-type")
-        if kind.lower().startswith(b"text/event-stream"):
+        if self.streamed:
             await self._stream(send)
         else:
             await self._whole(send)

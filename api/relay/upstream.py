@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from types import SimpleNamespace
 
 import aiohttp
@@ -118,11 +119,20 @@ def _unanswered(error: aiohttp.ClientError) -> bool:
     return isinstance(error, aiohttp.ClientOSError)
 
 
+def keep_no_longer(answer: aiohttp.ClientResponse) -> None:
+    """The answer's connection is closed after it. Must be called before its end is read, with
+    which it would go back to the pool."""
+    connection = answer.connection
+    if connection is not None and connection.protocol is not None:
+        connection.protocol.force_close()
+
+
 def why(error: aiohttp.ClientError) -> str:
     """What happened, without the library's words."""
-    if isinstance(error, aiohttp.ClientOSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if isinstance(error, aiohttp.ClientOSError) and error.errno:
+        said = os.strerror(error.errno)
+        return said[:1].lower() + said[1:]
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return "it closed the connection"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the connection ended before the answer did"
