@@ -60,6 +60,8 @@ from daemon.views.status import Parts, StatusView
 from daemon.views.targets import TargetsView
 from daemon.watching import make_sources
 from tiers.build import build_tiers
+from tiers.pressure.guard import MemoryGuard
+from tiers.pressure.reading import PressureReader
 from tiers.runtime.fleet import Fleet
 from tiers.runtime.states import ServerStatus
 
@@ -162,6 +164,17 @@ async def start_daemon(
         )
         stack.push_async_callback(tiers.aclose)
 
+        guard = MemoryGuard(
+            settings=settings.guard,
+            read=PressureReader(gpus=_uses_gpus(settings)),
+            clients=tiers.clients,
+            servers=fleet,
+        )
+        if settings.guard.enabled:
+            await stack.enter_async_context(
+                background("memory guard", guard.run(), failure=failure)
+            )
+
         engine = build_engine(
             settings=settings,
             database=database,
@@ -236,6 +249,7 @@ async def start_daemon(
                 waiting_batches=lambda: engine.intake.waiting,
                 model_calls=engine.model_calls,
                 overflowed=lambda: engine.table.overflowed,
+                guard=guard.status if settings.guard.enabled else None,
             ),
             version=importlib.metadata.version("triaged"),
             host=host,
@@ -291,6 +305,14 @@ async def start_daemon(
             sources=supervisor.status,
             servers=fleet.status,
         )
+
+
+def _uses_gpus(settings: Settings) -> bool:
+    """Whether a model of ours may be on a GPU: the bundled ones never are."""
+    return any(
+        tier.own_server and not tier.bundled and tier.gpu_layers != 0
+        for tier in settings.tiers.by_name().values()
+    )
 
 
 class _Emit:

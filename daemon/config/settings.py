@@ -28,6 +28,7 @@ from tiers.config import (
     ToolLoopSettings,
     TriggerSettings,
 )
+from tiers.pressure.settings import GuardSettings
 from tiers.vocabulary import Severity, TierName
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -248,6 +249,15 @@ class TiersSettings(_Section):
         }
 
 
+class ModelsSettings(_Section):
+    """Model files that are pulled."""
+
+    folder: Path | None = Field(None, description="where they are kept; default: STATE/models")
+    catalogue: tuple[Path, ...] = Field(
+        (), description="catalogues of the operator, after the built-in one"
+    )
+
+
 class LogSettings(_Section):
     """What the daemon says of itself."""
 
@@ -275,6 +285,8 @@ class Settings(_Section):
     memory: MemorySettings = Field(default_factory=MemorySettings)
     tools: ToolsSettings = Field(default_factory=ToolsSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     def chat_options(self) -> ChatOptions:

@@ -62,6 +62,17 @@ class _Snapshot:
                 events.add_metric([name], part.facts["events"])
                 losses.add_metric([name], part.facts["losses"])
                 restarts.add_metric([name], part.facts["restarts"])
+            if part.name == "memory guard":
+                yield _gauge(
+                    "triaged_memory_guard_level",
+                    "0 calm, 1 answers are kept short, 2 idle models are stopped.",
+                    part.facts["level"],
+                )
+                steps = CounterMetricFamily(
+                    "triaged_memory_guard_steps", "Changes of the memory guard's level."
+                )
+                steps.add_metric([], part.facts["steps"])
+                yield steps
         yield from (up, events, losses, restarts)
 
     def _intake(self) -> Iterable[Metric]:

@@ -20,7 +20,7 @@ from daemon.store.settings import RetentionSettings
 
 T = TypeVar("T")
 
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES = 8 * 1024 * 1024
 """What one request may have read for it, all responses together."""
 _MOST_HOLDERS = 500
 _KEEP_SECONDS = 10.0

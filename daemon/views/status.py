@@ -21,6 +21,8 @@ from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
+from tiers.pressure.guard import GuardStatus
+from tiers.pressure.levels import Level
 from tiers.runtime.states import ServerState, ServerStatus
 
 _TIER_HEALTH = {
@@ -60,6 +62,7 @@ class Parts:
     waiting_batches: Callable[[], int]
     model_calls: Callable[[], Mapping[str, int]]
     overflowed: Callable[[], int]
+    guard: Callable[[], GuardStatus] | None = None
 
 
 class StatusView:
@@ -104,6 +107,8 @@ class StatusView:
             for tier, status in zip(tiers, self._parts.servers(), strict=True)
         ]
         parts += [self._memory_part()]
+        if self._parts.guard is not None:
+            parts += [_guard_part(self._parts.guard())]
         parts += [_source_part(status) for status in self._parts.sources()]
         return DaemonStatus(
             version=self._version,
@@ -159,6 +164,24 @@ class StatusView:
         return PartStatus(
             name=name, health=health, detail=detail, since=self._started_at, required=required
         )
+
+
+def _guard_part(status: GuardStatus) -> PartStatus:
+    """Models that give way are no failure of the daemon, but worth a look."""
+    doing = {
+        Level.CALM: "memory is sufficient",
+        Level.SHORT: "answers are kept short",
+        Level.ASLEEP: "answers are kept short, idle models are stopped",
+    }[status.level]
+    resting = f"; asleep: {', '.join(status.resting)}" if status.resting else ""
+    return PartStatus(
+        name="memory guard",
+        health=Health.OK if status.level is Level.CALM else Health.DEGRADED,
+        detail=f"{doing}{': ' + status.why if status.why else ''}{resting}",
+        since=status.since,
+        required=False,
+        facts={"level": int(status.level), "steps": status.steps},
+    )
 
 
 def _tier(status: ServerStatus) -> TierStatus:

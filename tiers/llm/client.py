@@ -73,7 +73,8 @@ class LlmClient:
         self._counter = TokenCounter(http=self._http, exact=backend == "llama_cpp")
         self.admission = Admission(name=name, slots=parallel, queue=queue)
         self.timeout_seconds = timeout_seconds
-        self.max_tokens = max_tokens
+        self._max_tokens = max_tokens
+        self._cap: int | None = None
 
     @classmethod
     def for_tier(cls, *, name: str, url: str, settings: TierSettings) -> LlmClient:
@@ -106,6 +107,15 @@ class LlmClient:
     def model(self) -> str:
         """The model that answered last, "" before the first call."""
         return self._info.model if self._info is not None else self._model or ""
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of an answer: as configured, or the cap where one holds."""
+        return self._max_tokens if self._cap is None else min(self._max_tokens, self._cap)
+
+    def cap_tokens(self, most: int | None) -> None:
+        """Keeps answers short from now on; None takes that back."""
+        self._cap = most
 
     async def aclose(self) -> None:
         """Closes every connection; calls that run are cut."""

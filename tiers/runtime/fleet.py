@@ -79,6 +79,16 @@ class Fleet:
             await server.stop()
             self._fixed[tier] = server.status()
 
+    async def rest(self, tier: TierName, *, why: str) -> None:
+        """Stops one server until it is woken. Nothing happens to a tier without one."""
+        if (server := self._servers.get(tier)) is not None:
+            await server.stop(why=why)
+
+    async def wake(self, tier: TierName) -> None:
+        """Starts a server that rests. Returns when it is ready or its start has failed."""
+        if (server := self._servers.get(tier)) is not None:
+            await server.start()
+
     def status(self) -> list[ServerStatus]:
         """One per tier, in the order of the tiers."""
         found = []

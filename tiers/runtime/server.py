@@ -95,14 +95,14 @@ class LlamaServer:
             self._task.result()  # a mistake of ours is not to be hidden
         return self.status()
 
-    async def stop(self) -> None:
+    async def stop(self, *, why: str = "") -> None:
         """Ends the server and stops watching it. Returns when the process is gone."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        self._set(ServerState.STOPPED)
+        self._set(ServerState.STOPPED, why)
 
     def status(self) -> ServerStatus:
         """What is known right now."""
