@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 # A stamp per lock: setup runs again only when a lock or pyproject.toml changed.
 STAMP  := $(VENV)/.setup
 
-.PHONY: help setup run test test-slow fmt lint types imports check lock bench models clean
+.PHONY: help setup run test test-slow fmt lint types imports check lock api-docs api-fuzz bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ check: lint types imports test ## all that a change must pass
 
 lock: ## pin the newest allowed dependencies again (see CONTRIBUTING.md)
 	requirements/lock
+
+api-docs: setup ## write the table of endpoints in docs/api.md anew
+	UPDATE_DOCS=1 $(BIN)/pytest -q tests/api/test_openapi.py
 
 bench: setup ## every benchmark, side by side with its peer
 	$(BIN)/python -m benchmarks

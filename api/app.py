@@ -15,6 +15,7 @@ from api.keys.access import Access
 from api.openai.chat import openai_router
 from api.openai.models import models_router
 from api.openai.responses.routes import responses_router
+from api.openapi import Document, described
 from api.operator.health import health_router
 from api.operator.keys import keys_router
 from api.operator.proposals import proposals_router
@@ -60,4 +61,15 @@ def create_app(
         observer=ports.relay_observer,
     )
     app.add_middleware(Guard, access=access, body_limit=body_limit, cors=Cors(tuple(origins)))
+    described_by_fastapi = app.openapi
+
+    documents: dict[bool, Document] = {}
+
+    def openapi() -> Document:
+        needed = access.keyless is None
+        if needed not in documents:
+            documents[needed] = described(described_by_fastapi(), keys_needed=needed)
+        return documents[needed]
+
+    app.openapi = openapi  # type: ignore[method-assign]
     return app
