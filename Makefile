@@ -4,16 +4,17 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 PYTHON ?= python3
+WEBUI_PYTHON ?= python3.11
 VENV   := .venv
 TRAIN  := .venv-train
 BIN    := $(VENV)/bin
 # A stamp per lock: setup runs again only when a lock or pyproject.toml changed.
 STAMP  := $(VENV)/.setup
 
-.PHONY: help setup run test test-slow fmt lint types imports check lock api-docs api-fuzz bench models clean
+.PHONY: help setup run test test-slow test-clients test-openwebui fmt lint types imports check lock api-docs api-fuzz bench models clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv and put everything that is pinned into it
 
@@ -36,6 +37,22 @@ test: setup ## every test that fits in a few minutes
 
 test-slow: setup ## the tests that take long: crash points, soak
 	$(BIN)/pytest -m slow --timeout 1800
+
+test-clients: setup ## clients of npm against a real daemon; needs Node 20 and 600 MB
+	@mkdir -p build/clients && cp -r tests/clients/node/. build/clients
+	@cd build/clients/openai && npm ci --silent
+	@cd build/clients/librechat && npm ci --silent
+	TRIAGED_NODE_CLIENTS=$(CURDIR)/build/clients $(BIN)/pytest tests/clients
+
+# Open WebUI has an environment of its own. Its pip takes torch's build for processors where one is
+# at hand (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL); the usual one comes with 3 GB for graphics cards.
+WEBUI := build/openwebui
+test-openwebui: setup ## a real Open WebUI against a real daemon; needs Python 3.11 or 3.12 and 3 GB
+	@test -x $(WEBUI)/bin/open-webui || { \
+	  $(WEBUI_PYTHON) -m venv $(WEBUI) \
+	  && $(WEBUI)/bin/pip install -qq --disable-pip-version-check torch==2.13.0 \
+	  && $(WEBUI)/bin/pip install -qq --disable-pip-version-check open-webui==0.12.4; }
+	TRIAGED_OPEN_WEBUI=$(CURDIR)/$(WEBUI)/bin/open-webui $(BIN)/pytest tests/openwebui
 
 fmt: setup ## format the code
 	$(BIN)/ruff format .
