@@ -29,7 +29,13 @@ from tiers.chat_contracts import (
     ToolStarted,
 )
 from tiers.contracts import ToolResult, ToolTrace
-from tiers.errors import BadAnswerError, CaseTooLargeError, TierRefusedError, TierUnavailableError
+from tiers.errors import (
+    BadAnswerError,
+    CaseTooLargeError,
+    QueueFullError,
+    TierRefusedError,
+    TierUnavailableError,
+)
 
 ASK: dict[str, Any] = {"model": "triaged", "input": "how full is the disk?"}
 FUNCTION = {
@@ -338,6 +344,7 @@ async def test_a_proposal_stands_in_the_text_and_the_users_answer_needs_no_model
             "invalid_prompt",
         ),
         (TierRefusedError("no"), 400, "refused_by_model", "invalid_prompt"),
+        (QueueFullError("full", retry_after=1), 429, "queue_full", "rate_limit_exceeded"),
         (BadAnswerError("odd", problem="p", answer="a"), 502, "bad_answer", "server_error"),
         (RuntimeError("secret detail"), 500, "defect", "server_error"),
     ],

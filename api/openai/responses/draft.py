@@ -16,7 +16,7 @@ from api.ports import BusyError
 from api.ports_chat import StoredResponse
 from tiers.chat_contracts import AgentEvent, Conversation, Timings
 from tiers.contracts import Usage
-from tiers.errors import CaseTooLargeError, TierError, TierRefusedError
+from tiers.errors import CaseTooLargeError, QueueFullError, TierError, TierRefusedError
 
 _CUT = {
     "length": "The model reached the most tokens that it may write.",
@@ -180,6 +180,8 @@ def failure(error: Exception) -> dict[str, Any]:
     the rest. What nobody expected is not told."""
     if isinstance(error, CaseTooLargeError | TierRefusedError):
         return {"code": "invalid_prompt", "message": str(error)}
+    if isinstance(error, QueueFullError):
+        return {"code": "rate_limit_exceeded", "message": str(error)}
     known = isinstance(error, TierError | BusyError)
     said = str(error) if known else "triaged made a mistake; its log has the details."
     return {"code": "server_error", "message": said}

@@ -43,10 +43,10 @@ def chat_messages(items: Sequence[Item], *, instructions: str | None) -> list[di
             case FunctionCall(on_host=False):
                 talk.call(item)
             case FunctionOutput(on_host=False):
-                talk.answer_calls()
+                talk.end_turn()
             case FunctionCall() | FunctionOutput() | Reasoning():
                 pass
-    talk.answer_calls()
+    talk.end_turn()
     if not any(message["role"] == "user" for message in talk.messages):
         raise WrongParameterError("holds no text of a user to answer", param="input")
     return talk.messages
@@ -99,37 +99,40 @@ def _object_text(arguments: str) -> str:
 
 
 class _Talk:
-    """Messages in the making."""
+    """Messages in the making. What the model said before and after a look-up is one turn of it:
+    its texts are gathered until something else comes."""
 
     def __init__(self, outputs: dict[str, str]) -> None:
         self.messages: list[dict[str, Any]] = []
         self._outputs = outputs
-        self._open: list[str] = []
+        self._texts: list[str] = []
+        self._calls: list[dict[str, Any]] = []
 
     def say(self, role: str, text: str) -> None:
-        self.answer_calls()
+        if self._calls or role != "assistant":
+            self.end_turn()
         if not text:
             return
-        last = self.messages[-1] if self.messages else {}
-        if role == "assistant" and last.get("role") == role and "tool_calls" not in last:
-            # What the model said before and after a look-up is one turn of it.
-            last["content"] = f"{last['content']}\n\n{text}"
-            return
-        self.messages.append({"role": role, "content": text})
+        if role == "assistant":
+            self._texts.append(text)
+        else:
+            self.messages.append({"role": role, "content": text})
 
     def call(self, call: FunctionCall) -> None:
-        last = self.messages[-1] if self.messages else {}
-        if last.get("role") != "assistant":
-            last = {"role": "assistant", "content": None}
-            self.messages.append(last)
         function = {"name": call.name, "arguments": _object_text(call.arguments)}
-        entry = {"id": call.call_id, "type": "function", "function": function}
-        last.setdefault("tool_calls", []).append(entry)
-        self._open.append(call.call_id)
+        self._calls.append({"id": call.call_id, "type": "function", "function": function})
 
-    def answer_calls(self) -> None:
-        for call_id in self._open:
+    def end_turn(self) -> None:
+        """The model's turn is over: its calls are followed by what they gave."""
+        text = "\n\n".join(self._texts)
+        if self._calls:
             self.messages.append(
-                {"role": "tool", "tool_call_id": call_id, "content": self._outputs[call_id]}
+                {"role": "assistant", "content": text or None, "tool_calls": self._calls}
             )
-        self._open.clear()
+        elif text:
+            self.messages.append({"role": "assistant", "content": text})
+        for call in self._calls:
+            self.messages.append(
+                {"role": "tool", "tool_call_id": call["id"], "content": self._outputs[call["id"]]}
+            )
+        self._texts, self._calls = [], []

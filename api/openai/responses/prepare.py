@@ -32,6 +32,8 @@ from api.streaming import encoded
 from tiers.chat_contracts import Conversation
 
 _MOST_REFERENCES = 256
+_MOST_ITEMS = 10_000
+"""Of the responses before, together."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,13 @@ async def read(body: InputRequest, *, responses: Responses, owner: str) -> Read:
         raise WrongParameterError("is missing: send text or a list of items", param="input")
     _only_text(given)
     before = await _before(body.previous_response_id, responses=responses, owner=owner)
+    if sum(len(one.input_items) + len(one.body["output"]) for one in before) > _MOST_ITEMS:
+        raise WrongParameterError(
+            f"the conversation so far has more than {_MOST_ITEMS} items; begin again with what"
+            " matters as input",
+            param="previous_response_id",
+            code="conversation_too_long",
+        )
     history = [
         item
         for stored in before

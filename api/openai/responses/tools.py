@@ -60,7 +60,9 @@ def _function(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
     name = raw.get("name")
     if not isinstance(name, str) or not _NAME.match(name):
-        raise WrongParameterError("must be 1 to 128 letters, digits and any of _ . -", param=f"{where}.name")
+        raise WrongParameterError(
+            "must be 1 to 128 letters, digits and any of _ . -", param=f"{where}.name"
+        )
     description = raw.get("description")
     if description is not None and not isinstance(description, str):
         raise WrongParameterError("must be text", param=f"{where}.description")
