@@ -48,15 +48,19 @@ class LogFile:
             file.truncate(0)
         return True
 
-    def last_words(self, *, since: int = 0) -> str:
-        """The line that most likely says why the server ended, else ""."""
+    def tail(self, *, since: int = 0) -> str:
+        """The end of what was written after byte `since`, 8 KiB at most."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, 2)
                 file.seek(max(since if since <= size else 0, size - _TAIL_BYTES))
-                text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+                return file.read(_TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def last_words(self, *, since: int = 0) -> str:
+        """The line that most likely says why the server ended, else ""."""
+        text = self.tail(since=since)
         telling = [line.strip() for line in text.splitlines() if _ERRORS.search(line)]
         own = (line for line in telling if _ERROR_LEVEL.match(line))
         return _STAMP.sub("", next(own, telling[0] if telling else ""))[:300].rstrip(".")

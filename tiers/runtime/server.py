@@ -31,6 +31,7 @@ from tiers.runtime.liveness import (
     parse_metrics,
     stalled,
 )
+from tiers.runtime.load_faults import load_fault, smaller
 from tiers.runtime.logfile import LogFile
 from tiers.runtime.ownership import Mark, my_mark
 from tiers.runtime.restarts import RestartPolicy, next_start
@@ -83,6 +84,8 @@ class LlamaServer:
         self._since = datetime.now(UTC)
         self._starts = 0
         self._ends: collections.deque[float] = collections.deque(maxlen=_ENDS_KEPT)
+        self._given_up: list[str] = []
+        """What was given up so that the model loads at all."""
 
     async def start(self) -> ServerStatus:
         """Starts the server and keeps it running. Returns when it is ready or its first start
@@ -169,7 +172,7 @@ class LlamaServer:
             api_key=self._api_key,
         )
         self._pid = process.pid
-        gently = True
+        gently = loading = True
         try:
             await asyncio.to_thread(self._note_pid, process.pid)
             exited = asyncio.create_task(process.wait(), name=f"llama-server {self._tier} exit")
@@ -177,11 +180,14 @@ class LlamaServer:
                 why = await self._until_ready(process.pid, exited)
                 if why is None:
                     self._resident = await asyncio.to_thread(resident_bytes, process.pid)
-                    self._set(ServerState.READY)
+                    self._set(ServerState.READY, self._smaller_sentence())
                     self._settled.set()
+                    loading = False
                     why = await self._watch(process.pid, exited)
                 if exited.done():
-                    return await asyncio.to_thread(self._ended_sentence, exited.result(), log_begin)
+                    return await asyncio.to_thread(
+                        self._ended_sentence, exited.result(), log_begin, loading=loading
+                    )
                 gently = False
                 self._set(ServerState.STALLED, why)
                 return why
@@ -230,7 +236,8 @@ class LlamaServer:
             now = self._clock()
             if answer is not None and answer[0] == 200:
                 known = after_sample(known, parse_metrics(answer[1], at=now))
-                self._set(ServerState.BUSY if known.working else ServerState.READY)
+                state = ServerState.BUSY if known.working else ServerState.READY
+                self._set(state, self._smaller_sentence())
             elif answer is not None and answer[0] in (404, 501):
                 # An own build without metrics: that it answers at all is all there is to know.
                 known = dataclasses.replace(known, answered_at=now, advanced_at=now)
@@ -295,11 +302,29 @@ class LlamaServer:
 
     # --- words
 
-    def _ended_sentence(self, code: int, log_begin: int) -> str:
+    def _ended_sentence(self, code: int, log_begin: int, *, loading: bool) -> str:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         words = self._log.last_words(since=log_begin)
         said = f" It said: {words}." if words else ""
-        return f"llama-server {self._tier} {how}.{said} See {self._log.path}."
+        next_try = self._explain(code, log_begin) if loading else ""
+        return f"llama-server {self._tier} {how}.{said}{next_try} See {self._log.path}."
+
+    def _explain(self, code: int, log_begin: int) -> str:
+        """Why the model was not loaded; where a smaller setting may help, the next start has it."""
+        found = load_fault(code=code, said=self._log.tail(since=log_begin))
+        if found is None:
+            return ""
+        less = smaller(self._flags, found.fault)
+        if less is None:
+            return f" {found.advice}"
+        self._flags, what = less
+        self._given_up.append(what)
+        return f" {found.advice} The next start is {what}."
+
+    def _smaller_sentence(self) -> str:
+        if not self._given_up:
+            return ""
+        return f"It runs {', '.join(self._given_up)}: it did not load as configured."
 
     def _set(self, state: ServerState, detail: str = "") -> None:
         before = (self._state, self._detail)
