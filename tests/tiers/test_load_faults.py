@@ -32,8 +32,8 @@ QUICK = RestartPolicy(
         ("E gguf_init_from_reader: invalid magic characters: '??<?'", 1, Fault.BROKEN_FILE),
         (
             (
-                "E llama_model_load: error loading model: tensor 'blk.1.ffn_gate.weight' data is not "
-                "within the file bounds, model is corrupted or incomplete"
+                "E llama_model_load: error loading model: tensor 'blk.1.ffn_gate.weight' data is "
+                "not within the file bounds, model is corrupted or incomplete"
             ),
             1,
             Fault.BROKEN_FILE,
