@@ -94,8 +94,23 @@ def _later(status: int, error: Exception, *, code: str, seconds: float) -> JSONR
 def defect_response(path: str, error: Exception) -> JSONResponse:
     """What nobody expected: logged here, and told without details."""
     log.error("request failed", path=path, exc_info=error)
+    _let_go(error)
     message = "triaged made a mistake; its log has the details."
     return error_response(status=500, message=message, code="defect")
+
+
+def _let_go(error: BaseException) -> None:
+    """Takes the tracebacks off an error that was told. Through them it refers to itself and to the
+    whole body, which would then stay until somebody looks for such circles: long enough for a few
+    clients that send rubbish to fill the memory."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            waiting += [current.__cause__, current.__context__]
+            current.__traceback__ = None
 
 
 def _param(location: Sequence[Any]) -> str | None:
@@ -110,6 +125,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        _let_go(error)
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             why = f"{first['ctx']['error']}, at character {first['loc'][-1]}"
@@ -136,6 +152,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(TierError)
     async def _tier(_: Request, error: TierError) -> JSONResponse:
+        _let_go(error)
         return tier_error(error)
 
     @app.exception_handler(NotFoundError)

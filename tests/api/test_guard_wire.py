@@ -4,6 +4,7 @@ twice, nothing grows, and others are served meanwhile."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import time
@@ -302,3 +303,29 @@ async def test_a_slow_body_harms_nobody_else(
     for writer in writers:
         writer.transport.abort()
     await eventually(lambda: connections(served) == 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/events", b"[" * 100_000),
+        ("/api/v1/events", b'{"text": ' + b"5" * 100_000 + b"}"),
+        ("/v1/chat/completions", b'{"messages": 5, "x": "' + b"x" * 100_000 + b'"}'),
+        ("/v1/responses", b"{" * 100_000),
+        ("/nothing", b"x" * 100_000),
+    ],
+)
+async def test_what_was_refused_is_not_kept(served: Served, path: str, body: bytes) -> None:
+    """The garbage collector looks seldom in a daemon; a body must not wait for it in a circle."""
+    async with httpx.AsyncClient(base_url=served.url) as http:
+        await http.post(path, content=body)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert (await http.post(path, content=body)).status_code in (400, 404)
+            kept = [type(o) for o in gc.get_objects() if isinstance(o, Exception)]
+        finally:
+            gc.enable()
+    ours = [kind for kind in kept if "Validation" in kind.__name__ or "Decode" in kind.__name__]
+    assert not ours
