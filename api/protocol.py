@@ -19,6 +19,7 @@ _CONNECTIONS = 512
 _AHEAD = 8
 _DRAIN_SECONDS = 5.0
 _DRAIN_BYTES = 16 * 1024 * 1024
+_STALL_SECONDS = 60.0
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
@@ -37,6 +38,9 @@ class BoundedProtocol(HttpToolsProtocol):
     `drain_seconds` and `drain_bytes`, so that the client gets to read why; and what comes beside
     bodies (trailers, extensions of chunks) must not be larger than headers.
 
+    A client that does not read its answer is cut off after `stall_seconds` in which nothing of what
+    is held for it (64 KiB) went out.
+
     Bodies themselves are not bounded here: that is the guard's work.
     """
 
@@ -47,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ahead_limit = _AHEAD
     drain_seconds = _DRAIN_SECONDS
     drain_bytes = _DRAIN_BYTES
+    stall_seconds = _STALL_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._drained = 0
         self._waiting_since = 0.0
         self._patience: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._refusal = (400, "This is not HTTP as this server understands it.")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -68,8 +74,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._read_again()
         self.pipeline.clear()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        held = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self.stall_seconds, self._unless_read, held)
+
+    def resume_writing(self) -> None:
+        self._read_again()
+        super().resume_writing()
+
+    def _unless_read(self, held: int) -> None:
+        now = self.transport.get_write_buffer_size()
+        if now >= held:
+            self.transport.abort()
+        else:
+            self._stalled = self.loop.call_later(self.stall_seconds, self._unless_read, now)
+
+    def _read_again(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def data_received(self, data: bytes) -> None:
         if self._in_headers:

@@ -62,20 +62,20 @@ def upward(headers: Iterable[tuple[bytes, bytes]], *, api_key: str | None) -> di
 
 
 def downward(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Headers for the client, names in small letters. The length is the sender's business."""
-    lower = [(name.lower(), value) for name, value in headers]
+    """Headers for the client, their names written as the endpoint wrote them. The length is the
+    sender's business."""
     named = {
         word.strip().lower()
-        for name, value in lower
-        if name == b"connection"
+        for name, value in headers
+        if name.lower() == b"connection"
         for word in value.split(b",")
     }
     return [
-        pair
-        for pair in lower
-        if pair[0] not in _NOT_DOWN
-        and pair[0] not in named
-        and not pair[0].startswith(b"access-control-")
+        (name, value)
+        for name, value in headers
+        if (lower := name.lower()) not in _NOT_DOWN
+        and lower not in named
+        and not lower.startswith(b"access-control-")
     ]
 
 
