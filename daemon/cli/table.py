@@ -26,6 +26,7 @@ MODULES = {
     "review": "daemon.cli.review",
     "memory": "daemon.cli.memory",
     "models": "daemon.cli.models",
+    "bench": "daemon.cli.bench",
     "hardware": "daemon.cli.hardware",
     "keys": "daemon.cli.keys",
 }
