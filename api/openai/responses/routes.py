@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,10 +14,12 @@ from api.body import JsonRoute
 from api.errors import WrongParameterError
 from api.openai.answering import Answering
 from api.openai.approvals import Answer, answer_in, replied
+from api.openai.housekeeping import errand_of, written
 from api.openai.loading import with_progress
 from api.openai.messages import ChatMessage
 from api.openai.metering import meter_for
 from api.openai.models import MODEL_ID, no_model
+from api.openai.requests import ChatRequest
 from api.openai.responses.answer import respond
 from api.openai.responses.draft import Draft, Prepared
 from api.openai.responses.items import Message, text_of
@@ -26,7 +29,7 @@ from api.ports import Ports
 from api.ports_chat import StoredResponse
 from api.roles import Caller
 from api.streaming import ClientGoneError, encoded, while_connected
-from tiers.chat_contracts import AgentEvent
+from tiers.chat_contracts import AgentEvent, Errand
 
 _LONGEST_ID = 200
 
@@ -136,7 +139,7 @@ async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Res
     except WrongParameterError as error:
         meter_of(endpoint="responses", question=None).ended(outcome=error.code, status=400)
         raise
-    endpoint, events = _events(ports, prepared, caller=caller)
+    endpoint, events = _events(ports, prepared, caller=caller, headers=request.headers)
     question = _question(prepared) if ports.chat_options.log_prompts else None
     return await respond(
         request,
@@ -149,11 +152,16 @@ async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Res
 
 
 def _events(
-    ports: Ports, prepared: Prepared, *, caller: Caller
+    ports: Ports, prepared: Prepared, *, caller: Caller, headers: Mapping[str, str]
 ) -> tuple[str, AsyncIterator[AgentEvent]]:
-    """Who answers: code where a user answers a proposal, else the agent."""
+    """Who answers: code where a user answers a proposal, the clerk for a frontend's housekeeping,
+    else the agent."""
     if (answer := _approval(prepared)) is not None:
         return "approval", replied(answer, by=caller, proposals=ports.proposals)
+    errand = _errand(prepared, headers) if ports.chat_options.housekeeping else None
+    if errand is not None and ports.clerk is not None:
+        aside = dataclasses.replace(prepared.conversation, chat_id=None)
+        return "housekeeping", written(ports.clerk, aside, errand)
     answer_of = ports.chat.answer(prepared.conversation)
     return "responses", with_progress(answer_of, targets=ports.targets)
 
@@ -166,6 +174,18 @@ def _approval(prepared: Prepared) -> Answer | None:
     if last.role != "user" or last.parts[0].get("type") != "input_text":
         return None
     return answer_in([ChatMessage(role="user", content=text_of(last.parts))])
+
+
+def _errand(prepared: Prepared, headers: Mapping[str, str]) -> Errand | None:
+    """What a frontend asks for beside a chat: one message of the user, with nothing before it."""
+    conversation = prepared.conversation
+    if conversation.tools or len(conversation.messages) != 1:
+        return None
+    (message,) = conversation.messages
+    if message["role"] != "user":
+        return None
+    asked = ChatMessage(role="user", content=message["content"])
+    return errand_of(ChatRequest(messages=[asked], stream=prepared.request.stream), headers)
 
 
 def _question(prepared: Prepared) -> str:
