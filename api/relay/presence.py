@@ -16,7 +16,7 @@ class WhileHere:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._gone = False
+        self.gone = False
 
     async def __aenter__(self) -> None:
         task = asyncio.current_task()
@@ -34,7 +34,7 @@ class WhileHere:
     ) -> None:
         self._watch.cancel()
         if (
-            self._gone
+            self.gone
             and self._task.uncancel() <= self._before
             and isinstance(error, asyncio.CancelledError)
         ):
@@ -43,5 +43,5 @@ class WhileHere:
     async def _watching(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
+        self.gone = True
         self._task.cancel()

@@ -141,9 +141,14 @@ class Relay:
             elif not self._places.take(asked.tier, most=target.most):
                 sending.refuse(refusals.turned_away(target), Outcome.TURNED_AWAY)
             else:
+                here = WhileHere(receive)
                 try:
-                    async with WhileHere(receive):
+                    async with here:
                         await self._pass_on(asked, target, scope, send, sending)
+                except asyncio.CancelledError:
+                    if sending.transfer is not None and not here.gone:
+                        await sending.transfer.last_words(send)
+                    raise
                 finally:
                     self._places.give_back(asked.tier)
             if sending.refusal is not None:

@@ -68,6 +68,7 @@ class Transfer:
         self.outcome = Outcome.ANSWERED
         self.status = answer.status
         self.tail = Tail()
+        self._open = False
         self.frames = 0
         self.sent_bytes = 0
 
@@ -118,33 +119,34 @@ class Transfer:
         content, clock = self._answer.content, asyncio.get_running_loop().time
         await self._start(send, length=None)
         heard = clock()
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(self._ping_seconds):
-                        data = await content.readany()
-                except TimeoutError:
-                    if clock() - heard > self._target.patience:
-                        await self._cut(send, silence_sentence(self._target))
-                        return
-                    if self._frames.between:
-                        await self._put(send, PING)
-                    continue
-                except aiohttp.ClientError as error:
-                    await self._cut(send, broken_sentence(self._target, why(error)))
+        while True:
+            try:
+                async with asyncio.timeout(self._ping_seconds):
+                    data = await content.readany()
+            except TimeoutError:
+                if clock() - heard > self._target.patience:
+                    await self._cut(send, silence_sentence(self._target))
                     return
-                if not data:
-                    break
-                if ready := self._frames.feed(data):
-                    await self._put(send, ready)
-                heard = clock()
-        except asyncio.CancelledError:
-            # The facade stops: two more events fit into any buffer that was not full before.
+                if self._frames.between:
+                    await self._put(send, PING)
+                continue
+            except aiohttp.ClientError as error:
+                await self._cut(send, broken_sentence(self._target, why(error)))
+                return
+            if not data:
+                break
+            if ready := self._frames.feed(data):
+                await self._put(send, ready)
+            heard = clock()
+        await self._put(send, self._frames.rest(), more=False)
+
+    async def last_words(self, send: Send) -> None:
+        """Ends a stream because the facade stops. Two more events fit into any buffer that was
+        not full before."""
+        if self.streamed and self._open:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_SECONDS):
                     await self._cut(send, "triaged stopped in the middle of the answer; ask again.")
-            raise
-        await self._put(send, self._frames.rest(), more=False)
 
     async def _cut(self, send: Send, message: str) -> None:
         """Ends the stream with an error that its readers know. What is held of a half event is
@@ -164,8 +166,10 @@ class Transfer:
             seconds = retry_after(self._target)["Retry-After"]
             headers.append((b"retry-after", seconds.encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        self._open = True
 
     async def _put(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        self._open = more
         await send({"type": "http.response.body", "body": body, "more_body": more})
         before, self.frames = self.frames, self._frames.count
         self.sent_bytes += len(body)
