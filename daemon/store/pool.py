@@ -60,7 +60,8 @@ class Database:
             "connect_timeout": max(2, round(settings.connect_seconds)),
         }
         # Its warnings come with every retry; what an operator must know is logged here, once.
-        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+        for name in ("psycopg", "psycopg.pool"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             kwargs=self._kwargs,

@@ -159,7 +159,7 @@ async def test_a_server_that_stops_in_the_middle_loses_and_doubles_nothing(
         stopping = asyncio.create_task(stop_and_wait(server, how=how, times=3))
         groups = await write_many(store.pool, writers=4, groups=0, outage=stopping)
         await stopping
-        assert groups > 10
+        assert groups > 3  # a busy machine lets few through between outages; dozens otherwise
         check(server.conninfo(), groups=groups)
 
 
