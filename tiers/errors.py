@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+import enum
+
+
+class Trouble(enum.StrEnum):
+    """What kind of being unavailable it is, for whoever decides where to ask next."""
+
+    REFUSED = "refused"
+    """No connection: nothing was asked."""
+    BROKEN = "broken"
+    """The connection ended in the middle of a call."""
+    LOADING = "loading"
+    BUSY = "busy"
+    """It says that it is asked too often."""
+    SLOW = "slow"
+    """No answer within the time."""
+    FAULT = "fault"
+    """It answers with an error of its own."""
+    GARBAGE = "garbage"
+    """It answers what no model endpoint answers."""
+    MISFIT = "misfit"
+    """It refuses the key, or does not know the model."""
+
 
 class TierError(Exception):
     """A tier could not answer. The message says what, why and what to do."""
@@ -10,9 +32,12 @@ class TierError(Exception):
 class TierUnavailableError(TierError):
     """Wait: the endpoint is down, loading or full. `retry_after` is a hint in seconds."""
 
-    def __init__(self, message: str, *, retry_after: float = 5.0) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float = 5.0, trouble: Trouble = Trouble.FAULT
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.trouble = trouble
 
 
 class QueueFullError(TierUnavailableError):
@@ -38,3 +63,7 @@ class CaseTooLargeError(TierError):
 
 class TierRefusedError(TierError):
     """Give up: the endpoint says the request itself is wrong, and will say so again."""
+
+
+class TierMisfitError(TierRefusedError):
+    """Give up here: this endpoint takes no call with this key or for this model; another may."""

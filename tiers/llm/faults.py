@@ -13,8 +13,10 @@ from tiers.errors import (
     BadAnswerError,
     CaseTooLargeError,
     TierError,
+    TierMisfitError,
     TierRefusedError,
     TierUnavailableError,
+    Trouble,
 )
 from tiers.llm.wire import count_of, mapping, text_of
 
@@ -59,13 +61,14 @@ def fault_from_response(
             if loading
             else f"{name}: {url} answers {status}: {said}",
             retry_after=_retry_after(headers, otherwise=1.0 if loading else 5.0),
+            trouble=_trouble(status, loading=loading),
         )
-    if status in (401, 403):
-        return TierRefusedError(
+    if status in (401, 402, 403):
+        return TierMisfitError(
             f"{name}: {url} answers {status}: {said}; check the key in api_key_file"
         )
     if status == 404:
-        return TierRefusedError(
+        return TierMisfitError(
             f"{name}: {url} answers 404: {said}; check the endpoint's URL and the model's name"
         )
     return TierRefusedError(f"{name}: {url} refuses the request ({status}): {said}")
@@ -82,17 +85,27 @@ def fault_from_transport(error: httpx.HTTPError, *, name: str, url: str) -> Tier
     """The error for a connection that was refused, broke off or was not HTTP."""
     match error:
         case httpx.ConnectError():
-            why, after = f"nothing answers at {url}", 2.0
+            why, after, trouble = f"nothing answers at {url}", 2.0, Trouble.REFUSED
         case httpx.TimeoutException():
             why, after = f"{url} did not take the connection in time", 5.0
+            trouble = Trouble.REFUSED
         case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
             why, after = f"{url} broke the connection off in the middle of a call", 2.0
+            trouble = Trouble.BROKEN
         case _:
-            why, after = f"{url} cannot be talked to", 5.0
+            why, after, trouble = f"{url} cannot be talked to", 5.0, Trouble.GARBAGE
     detail = str(error)[:_SHOWN] or type(error).__name__
     return TierUnavailableError(
-        f"{name}: {why} ({detail}); is the server running?", retry_after=after
+        f"{name}: {why} ({detail}); is the server running?", retry_after=after, trouble=trouble
     )
+
+
+def _trouble(status: int, *, loading: bool) -> Trouble:
+    if loading:
+        return Trouble.LOADING
+    if status in (408, 504):
+        return Trouble.SLOW
+    return Trouble.BUSY if status in (425, 429, 529) else Trouble.FAULT
 
 
 def _error_object(body: bytes) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import orjson
 
-from tiers.errors import TierUnavailableError
+from tiers.errors import TierUnavailableError, Trouble
 from tiers.llm.faults import fault_from_response, fault_from_transport
 from tiers.llm.wire import mapping
 
@@ -70,6 +70,7 @@ class Transport:
                 f"{self.name}: no answer from {self.url} within {seconds:g} s; the model may be "
                 "too slow for this machine: raise timeout_seconds or take a smaller one",
                 retry_after=10.0,
+                trouble=Trouble.SLOW,
             ) from error
 
     @contextlib.asynccontextmanager
@@ -110,6 +111,7 @@ class Transport:
                     f"{self.name}: {self.url} sends more than {MAX_BODY_BYTES} bytes; "
                     "is it a model endpoint?",
                     retry_after=60.0,
+                    trouble=Trouble.GARBAGE,
                 )
         return b"".join(parts)
 
@@ -135,5 +137,6 @@ class Transport:
                 f"{self.name}: {self.url}{path} answers something that is not a JSON object "
                 f"({shown!r}); is it a model endpoint?",
                 retry_after=30.0,
+                trouble=Trouble.GARBAGE,
             )
         return document, time.monotonic() - begun
