@@ -16,6 +16,7 @@ from tiers.full_profile import FullProfile
 from tiers.llm.client import LlmClient
 from tiers.meta import Meta
 from tiers.nano.profile import NanoProfile
+from tiers.observing import CallObserver
 from tiers.profile import PromptProfile
 from tiers.review import Review
 from tiers.trigger import Trigger
@@ -58,12 +59,16 @@ def build_tiers(
     facts: Callable[[], Sequence[tuple[str, str]]] = tuple,
     clerks: Sequence[TierName] = (TierName.TRIGGER, TierName.REVIEW),
     effects: Effects | None = None,
+    observer: CallObserver | None = None,
 ) -> Tiers:
     """`endpoints` gives the URL of each tier (`Fleet.endpoint`); `facts` what is known about the
-    host, asked anew for every chat; `effects` what the ledger says was done to it. Raises
-    `tiers.errors.TierRefusedError` when a key file cannot be read. Nothing is contacted yet."""
+    host, asked anew for every chat; `effects` what the ledger says was done to it; `observer` is
+    told of every call of an endpoint. Raises `tiers.errors.TierRefusedError` when a key file cannot
+    be read. Nothing is contacted yet."""
     clients = {
-        tier: LlmClient.for_tier(name=str(tier), url=endpoints(tier), settings=settings[tier])
+        tier: LlmClient.for_tier(
+            name=str(tier), url=endpoints(tier), settings=settings[tier], observer=observer
+        )
         for tier in TierName
     }
     profiles = {tier: profile_for(settings[tier], loop=loop) for tier in TierName}

@@ -18,6 +18,7 @@ from tiers.contracts import Usage
 from tiers.errors import TierError, TierUnavailableError
 from tiers.llm.admission import Admission
 from tiers.llm.counting import TokenCounter
+from tiers.llm.measuring import CallMeter
 from tiers.llm.requests import ChatCall, chat_body, chosen_model, headers_of, read_key
 from tiers.llm.streaming import StreamReader
 from tiers.llm.transport import Transport
@@ -33,6 +34,7 @@ from tiers.llm.wire import (
     tool_calls_from,
     usage_from,
 )
+from tiers.observing import CallObserver, NoCallObserver
 
 _QUICK_SECONDS = 10.0
 """For look-ups that take no slot."""
@@ -60,11 +62,13 @@ class LlmClient:
         max_tokens: int = 1024,
         temperature: float | None = None,
         context: int | None = None,
+        observer: CallObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._model = model
         self._context = context
         self._backend = backend
+        self._observer = observer or NoCallObserver()
         self._temperature = temperature
         self._info: ModelInfo | None = None
         self._http = Transport(
@@ -77,7 +81,9 @@ class LlmClient:
         self._cap: int | None = None
 
     @classmethod
-    def for_tier(cls, *, name: str, url: str, settings: TierSettings) -> LlmClient:
+    def for_tier(
+        cls, *, name: str, url: str, settings: TierSettings, observer: CallObserver | None = None
+    ) -> LlmClient:
         """The client of a tier. Raises `TierRefusedError` when its key file cannot be read."""
         named = settings.model if not settings.own_server and settings.model != BUNDLED else None
         return cls(
@@ -92,6 +98,7 @@ class LlmClient:
             max_tokens=settings.max_tokens,
             temperature=settings.temperature,
             context=settings.context,
+            observer=observer,
         )
 
     @property
@@ -145,12 +152,16 @@ class LlmClient:
 
     async def chat(self, call: ChatCall, *, timeout: float | None = None) -> ChatAnswer:
         """A whole answer."""
-        async with self._forgetting(), self._http.deadline(timeout or self.timeout_seconds):
+        async with (
+            self._call("chat", call.request_id) as meter,
+            self._http.deadline(timeout or self.timeout_seconds),
+        ):
             body = await self._body(call)
-            async with self.admission.slot():
+            async with meter.slot(self.admission):
                 document, seconds = await self._http.json(
                     "POST", "/v1/chat/completions", body, headers=headers_of(call)
                 )
+            meter.usage = usage = self._usage(document, seconds)
         choices = document.get("choices")
         choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
         message = mapping(choice.get("message"))
@@ -165,7 +176,7 @@ class LlmClient:
             thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
             tool_calls=tool_calls_from(message),
             finish_reason=text_of(choice.get("finish_reason")) or "stop",
-            usage=self._usage(document, seconds),
+            usage=usage,
             timings=(timings := mapping(document.get("timings"))),
             cached_tokens=cached_tokens_of(document, timings),
         )
@@ -178,10 +189,13 @@ class LlmClient:
         begun = time.monotonic()
         until = begun + (timeout or self.timeout_seconds)
         # Deadlines stand around our own waiting only: around a yield they would cut the caller.
-        async with self._forgetting(), contextlib.AsyncExitStack() as stack:
+        async with (
+            self._call("chat", call.request_id) as meter,
+            contextlib.AsyncExitStack() as stack,
+        ):
             async with self._http.deadline(until - begun):
                 body = await self._body(call)
-                await stack.enter_async_context(self.admission.slot())
+                await stack.enter_async_context(meter.slot(self.admission))
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
                 response = await stack.enter_async_context(
                     self._http.open("POST", "/v1/chat/completions", body, headers=headers_of(call))
@@ -204,6 +218,7 @@ class LlmClient:
                 for delta in reader.feed(chunk):
                     yield delta
             end = reader.end(seconds=time.monotonic() - begun)
+            meter.usage = end.usage
         yield end
 
     async def decide(
@@ -212,21 +227,26 @@ class LlmClient:
         """Probabilities by `/v1/systemone`: forward passes alone, no generated token."""
         asked = {"state": state, "questions": questions}
         async with (
-            self._forgetting(),
+            self._call("decide") as meter,
             self._http.deadline(timeout or self.timeout_seconds),
-            self.admission.slot(),
+            meter.slot(self.admission),
         ):
             body, seconds = await self._http.json("POST", "/v1/systemone", asked)
-        return Decision(body=body, usage=self._usage(body, seconds))
+            meter.usage = usage = self._usage(body, seconds)
+        return Decision(body=body, usage=usage)
 
     async def embed(
         self, texts: Sequence[str], *, timeout: float | None = None
     ) -> list[list[float]]:
         """One vector per text, in order."""
-        async with self._forgetting(), self._http.deadline(timeout or self.timeout_seconds):
+        async with (
+            self._call("embed") as meter,
+            self._http.deadline(timeout or self.timeout_seconds),
+        ):
             asked = {"model": (await self.info()).model, "input": list(texts)}
-            async with self.admission.slot():
-                body, _ = await self._http.json("POST", "/v1/embeddings", asked)
+            async with meter.slot(self.admission):
+                body, seconds = await self._http.json("POST", "/v1/embeddings", asked)
+            meter.usage = self._usage(body, seconds)
         rows = body.get("data")
         entries = [mapping(row) for row in rows] if isinstance(rows, list) else []
         entries.sort(key=lambda entry: count_of(entry.get("index")))
@@ -263,6 +283,16 @@ class LlmClient:
 
     def _usage(self, document: Mapping[str, Any], seconds: float) -> Usage:
         return usage_from(document, model=self.model, endpoint=self.url, seconds=seconds)
+
+    @contextlib.asynccontextmanager
+    async def _call(self, operation: str, request_id: str = "") -> AsyncIterator[CallMeter]:
+        """A call that is measured and may find out that the endpoint was away."""
+        meter = CallMeter(
+            tier=self.name, operation=operation, request_id=request_id, observer=self._observer
+        )
+        with meter.running():
+            async with self._forgetting():
+                yield meter
 
     @contextlib.asynccontextmanager
     async def _forgetting(self) -> AsyncIterator[None]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from tiers.runtime.work import ServerWork, work_of
+
 _LINE = re.compile(r"^llamacpp:(\w+)(?:\{[^}]*\})? ([0-9.eE+-]+)\s*$", re.MULTILINE)
 _PROGRESS = ("n_decode_total", "prompt_tokens_total", "tokens_predicted_total")
 
@@ -20,6 +22,7 @@ class Sample:
     at: float
     working: bool
     progress: float
+    work: ServerWork
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,10 @@ def parse_metrics(text: str, *, at: float) -> Sample:
             continue
     pending = values.get("requests_processing", 0.0) + values.get("requests_deferred", 0.0)
     return Sample(
-        at=at, working=pending > 0, progress=sum(values.get(name, 0.0) for name in _PROGRESS)
+        at=at,
+        working=pending > 0,
+        progress=sum(values.get(name, 0.0) for name in _PROGRESS),
+        work=work_of(values),
     )
 
 

@@ -37,6 +37,7 @@ from tiers.runtime.ownership import Mark, my_mark
 from tiers.runtime.restarts import RestartPolicy, next_start
 from tiers.runtime.spawn import end, spawn
 from tiers.runtime.states import ServerState, ServerStatus
+from tiers.runtime.work import ServerWork
 from tiers.vocabulary import TierName
 
 _POLL_FIRST, _POLL_MOST = 0.02, 0.25
@@ -79,6 +80,7 @@ class LlamaServer:
         self._settled = asyncio.Event()
         self._pid: int | None = None
         self._resident: int | None = None
+        self._work: ServerWork | None = None
         self._state = ServerState.ABSENT
         self._detail = ""
         self._since = datetime.now(UTC)
@@ -120,6 +122,7 @@ class LlamaServer:
             rss_bytes=self._resident,
             detail=self._detail,
             since=self._since,
+            work=self._work,
         )
 
     # --- the one task
@@ -235,7 +238,8 @@ class LlamaServer:
                 return ""
             now = self._clock()
             if answer is not None and answer[0] == 200:
-                known = after_sample(known, parse_metrics(answer[1], at=now))
+                sample = parse_metrics(answer[1], at=now)
+                known, self._work = after_sample(known, sample), sample.work
                 state = ServerState.BUSY if known.working else ServerState.READY
                 self._set(state, self._smaller_sentence())
             elif answer is not None and answer[0] in (404, 501):
@@ -333,7 +337,7 @@ class LlamaServer:
         turns = self._state.serves and state.serves
         self._state, self._detail = state, detail
         if state in _WITHOUT_PROCESS:
-            self._pid = self._resident = None
+            self._pid = self._resident = self._work = None
         if turns:
             return
         self._since = datetime.now(UTC)

@@ -19,6 +19,7 @@ import dataclasses
 import enum
 from datetime import datetime
 
+from tiers.runtime.work import ServerWork
 from tiers.vocabulary import TierName
 
 
@@ -44,7 +45,8 @@ class ServerState(enum.StrEnum):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
     """What is known about one server or endpoint. `detail` is a sentence, empty when all is
-    well; `rss_bytes` is None without a process of ours."""
+    well; `rss_bytes` is None without a process of ours, `work` also before it was first asked and
+    where the build has no counters."""
 
     tier: TierName
     state: ServerState
@@ -56,3 +58,4 @@ class ServerStatus:
     rss_bytes: int | None
     detail: str
     since: datetime
+    work: ServerWork | None = None
