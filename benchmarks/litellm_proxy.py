@@ -19,6 +19,7 @@ import psutil
 from benchmarks.watched import free_ports
 
 MODEL = "bare"
+PACED = "paced"
 _START_SECONDS = 180.0
 _CONFIG = """
 model_list:
@@ -26,6 +27,11 @@ model_list:
     litellm_params:
       model: openai/{model}
       api_base: {url}/v1
+      api_key: none
+  - model_name: {paced}
+    litellm_params:
+      model: openai/{paced}
+      api_base: {paced_url}/v1
       api_key: none
 litellm_settings:
   telemetry: false
@@ -58,11 +64,12 @@ def version(program: Path) -> str:
 
 
 @contextlib.contextmanager
-def proxy(program: Path, *, url: str, scratch: Path) -> Iterator[str]:
-    """The proxy's URL, with `url` (a llama-server's) behind it as the model `MODEL`."""
+def proxy(program: Path, *, url: str, paced_url: str, scratch: Path) -> Iterator[str]:
+    """The proxy's URL. Behind it are `url` (a llama-server's) as the model `MODEL` and the paced
+    endpoint as `PACED`."""
     (port,) = free_ports(1)
     config = scratch / "litellm.yaml"
-    config.write_text(_CONFIG.format(model=MODEL, url=url))
+    config.write_text(_CONFIG.format(model=MODEL, url=url, paced=PACED, paced_url=paced_url))
     log = scratch / "litellm.log"
     command = [str(program), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     quiet = {

@@ -118,7 +118,8 @@ class _Connection(asyncio.Protocol):
         )
 
 
-async def _worker(target: Target, requests: Sequence[bytes]) -> list[Timed | None]:
+async def _worker(target: Target, requests: Sequence[bytes], *, delay: float) -> list[Timed | None]:
+    await asyncio.sleep(delay)
     parts = urlsplit(target.url)
     loop = asyncio.get_running_loop()
     connection: _Connection | None = None
@@ -148,10 +149,10 @@ async def _worker(target: Target, requests: Sequence[bytes]) -> list[Timed | Non
 
 
 async def streams(
-    target: Target, *, workers: int, each: int, max_tokens: int, prompt: str
+    target: Target, *, workers: int, each: int, max_tokens: int, prompt: str, spread: float = 0.0
 ) -> list[Timed | None]:
-    """`each` requests by each of `workers`, one after the other, all workers at once; None for one
-    that was answered with an error or not at all."""
+    """`each` requests by each of `workers`, one after the other, all workers at once, begun evenly
+    within `spread` seconds; None for one that was answered with an error or not at all."""
     requests = [
         [
             target.request(prompt=f"{prompt} ({worker}.{number})", max_tokens=max_tokens)
@@ -159,5 +160,10 @@ async def streams(
         ]
         for worker in range(workers)
     ]
-    done = await asyncio.gather(*(_worker(target, mine) for mine in requests))
+    done = await asyncio.gather(
+        *(
+            _worker(target, mine, delay=spread * number / workers)
+            for number, mine in enumerate(requests)
+        )
+    )
     return [one for mine in done for one in mine]
