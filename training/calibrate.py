@@ -1,4 +1,5 @@
-"""The temperature of a model's decisions: fitted on hand-written lines that no generator made.
+"""The temperature of a model's decisions: fitted on hand-written lines that no generator made,
+with what the words of a line say (`tiers/nano/line_scores.py`) mixed in as it is when served.
 
 Lines of the generator would not do: on its own kind of line a model is right nearly always and
 rightly sure of it, on lines of programs that it never saw it is too sure.
@@ -15,13 +16,15 @@ import torch.nn.functional as F  # noqa: N812 (its usual name)
 from tokenizers import Tokenizer
 
 from tiers.nano import decisions
+from tiers.nano.line_scores import lines_table, log_probabilities
 from tiers.vocabulary import Category, Severity
 from training.data.samples import DecisionSample
+from training.line_words import sample_features
 from training.model import Decoder
 from training.render import decision
 
 LINES = Path(__file__).with_name("calibration.tsv")
-_LEAST, _MOST = 0.5, 5.0
+_LEAST, _MOST = 0.3, 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +73,37 @@ def letter_logits(
     return torch.stack(rows)
 
 
+def word_logs(samples: Sequence[DecisionSample]) -> torch.Tensor:
+    """Log-probabilities of the 52 options by the words alone, [samples, 52]."""
+    rows = []
+    for sample in samples:
+        found = log_probabilities(sample_features(sample), lines_table())
+        rows.append([found[pair] for pair in decisions.OPTIONS])
+    return torch.tensor(rows)
+
+
+def mixed(logits: torch.Tensor, words: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Probabilities as they are after serving and mixing, [samples, 52]."""
+    share = float(lines_table().more["share"])
+    model = (logits / temperature).log_softmax(-1)
+    return ((1 - share) * model + share * words).softmax(-1)
+
+
 def calibrate(
     model: Decoder, tokenizer: Tokenizer, samples: Sequence[DecisionSample]
 ) -> Calibration:
     """Fit the temperature that makes "escalate or not" most likely, by golden-section search."""
-    logits = letter_logits(model, tokenizer, samples)
+    logits, words = letter_logits(model, tokenizer, samples), word_logs(samples)
     ranks = torch.tensor([severity.rank for severity, _ in decisions.OPTIONS])
     bad = ranks >= Severity.WARNING.rank
     truth = torch.tensor([float(sample.escalate) for sample in samples])
 
     def cost(temperature: float) -> float:
-        yes = (logits / temperature).softmax(-1)[:, bad].sum(-1).clamp(1e-6, 1 - 1e-6)
+        yes = mixed(logits, words, temperature)[:, bad].sum(-1).clamp(1e-6, 1 - 1e-6)
         return float(F.binary_cross_entropy(yes, truth))
 
     temperature = _lowest(cost, _LEAST, _MOST)
-    weights = (logits / temperature).softmax(-1)
+    weights = mixed(logits, words, temperature)
     found = [
         decisions.judgement(dict(zip(decisions.OPTIONS, row.tolist(), strict=True)))
         for row in weights

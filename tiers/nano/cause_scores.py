@@ -34,14 +34,14 @@ def shortlist(case: Case) -> list[str]:
     """The codes of the case's causes that are worth considering, in the case's order. The honest
     one is last, and alone where nothing else is likely."""
     offered = [cause.code for cause in case.causes if cause.code != INSUFFICIENT_EVIDENCE]
-    if not offered:
+    if not offered or not case.evidence:
         return [INSUFFICIENT_EVIDENCE]
     table = causes_table()
     chances = probabilities(case, [*offered, INSUFFICIENT_EVIDENCE], table)
     unclear = chances[INSUFFICIENT_EVIDENCE]
-    if unclear >= float(table.more["unclear"]):
-        return [INSUFFICIENT_EVIDENCE]
     best = sorted(offered, key=chances.__getitem__, reverse=True)
+    if unclear >= chances[best[0]]:
+        return [INSUFFICIENT_EVIDENCE]
     least = chances[best[0]] * float(table.more["beside"])
     kept = {code for code in best[:MAX_SHORTLIST] if chances[code] >= least}
     chosen = [code for code in offered if code in kept]
