@@ -76,6 +76,11 @@ lock: ## pin the newest allowed dependencies again (see CONTRIBUTING.md)
 api-docs: setup ## write the table of endpoints in docs/api.md anew
 	UPDATE_DOCS=1 $(BIN)/pytest -q tests/api/test_openapi.py
 
+api-fuzz: setup ## schemathesis against a real daemon; installs it in build/fuzz
+	@test -x build/fuzz/bin/schemathesis || { $(PYTHON) -m venv build/fuzz && \
+	  build/fuzz/bin/pip install -q --disable-pip-version-check 'schemathesis>=4.32,<5'; }
+	PYTHONPATH=. $(BIN)/python tests/fuzz/api_fuzz.py build/fuzz/bin/schemathesis
+
 bench: setup ## every benchmark, side by side with its peer
 	$(BIN)/python -m benchmarks
 

@@ -68,6 +68,8 @@ class Facade:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Who asks is told by keys; a header that anybody can write tells nothing.
+                proxy_headers=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )

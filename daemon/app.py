@@ -250,6 +250,7 @@ async def start_daemon(
                 model_calls=engine.model_calls,
                 overflowed=lambda: engine.table.overflowed,
                 guard=guard.status if settings.guard.enabled else None,
+                access=access,
             ),
             version=importlib.metadata.version("triaged"),
             host=host,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from api.keys.access import Access
 from api.ports import (
     Accounting,
     BusyError,
@@ -63,6 +64,7 @@ class Parts:
     model_calls: Callable[[], Mapping[str, int]]
     overflowed: Callable[[], int]
     guard: Callable[[], GuardStatus] | None = None
+    access: Access | None = None
 
 
 class StatusView:
@@ -107,6 +109,8 @@ class StatusView:
             for tier, status in zip(tiers, self._parts.servers(), strict=True)
         ]
         parts += [self._memory_part()]
+        if self._parts.access is not None:
+            parts += [self._keys_part(self._parts.access)]
         if self._parts.guard is not None:
             parts += [_guard_part(self._parts.guard())]
         parts += [_source_part(status) for status in self._parts.sources()]
@@ -157,6 +161,16 @@ class StatusView:
         if memory is None:
             return self._part("memory", Health.ABSENT, "switched off")
         return self._part("memory", _MEMORY_HEALTH[memory.state], memory.detail)
+
+    def _keys_part(self, access: Access) -> PartStatus:
+        ring = access.ring
+        if ring.problem:
+            detail = f"{ring.problem}; the keys before stay in force"
+            return self._part("keys", Health.DEGRADED, detail)
+        if access.keyless is not None:
+            detail = f"none: callers on loopback have the role {access.keyless.role}"
+            return self._part("keys", Health.ABSENT, detail)
+        return self._part("keys", Health.OK, f"{len(ring.keys)} in {ring.path}")
 
     def _part(
         self, name: str, health: Health, detail: str, *, required: bool = False

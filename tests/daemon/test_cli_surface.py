@@ -37,6 +37,7 @@ COMMANDS = (
     "chat",
     "review",
     "memory",
+    "keys",
 )
 
 
