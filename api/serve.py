@@ -18,6 +18,9 @@ from api.relay.upstream import Upstreams
 __all__ = ["Facade", "PortTakenError", "is_loopback", "listen"]
 
 _GRACE_SECONDS = 5
+_BACKLOG = 256
+"""All that wait are accepted at once: with the connections that there may be they must fit into the
+1,024 file descriptors that a process usually has, and leave some."""
 _CANCEL_SECONDS = 5.0
 
 
@@ -34,7 +37,7 @@ def listen(*, host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -64,6 +67,7 @@ class Facade:
                 app,
                 http=BoundedProtocol,
                 ws="none",
+                backlog=_BACKLOG,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
