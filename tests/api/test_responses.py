@@ -168,7 +168,7 @@ async def test_tools_of_the_host_are_calls_with_their_outputs(
         assert item["call_id"].startswith("host_")
         assert item["namespace"] == "host"
     assert json.loads(first["arguments"]) == {"path": "/"}
-    by_call = {item["call_id"]: json.loads(item["output"]) for item in output[4:6]}
+    by_call = {item["call_id"]: json.loads(item["output"][0]["text"]) for item in output[4:6]}
     assert by_call[first["call_id"]] == {
         "ok": True, "summary": "/ is 40 % full", "data": {"percent": 40}
     }  # fmt: skip

@@ -239,7 +239,9 @@ class Output:
 
     def _put_output(self, call_id: str, text: str, status: str = COMPLETED) -> Iterator[Event]:
         yield from self._close()
-        output = FunctionOutput(id=new_id("fco"), call_id=call_id, output=text, status=status)
+        # As parts: the page of Open WebUI shows nothing of a chat in which an output is a string.
+        parts = ({"type": "input_text", "text": text},)
+        output = FunctionOutput(id=new_id("fco"), call_id=call_id, output=parts, status=status)
         yield self._event("response.output_item.added", item=wire(output))
         yield self._done(output)
 
