@@ -12,6 +12,7 @@ from api.cors import Cors
 from api.errors import install_error_handlers
 from api.guard import Guard
 from api.keys.access import Access
+from api.measured import Measured
 from api.openai.chat import openai_router
 from api.openai.models import models_router
 from api.openai.responses.routes import responses_router
@@ -61,6 +62,7 @@ def create_app(
         observer=ports.relay_observer,
     )
     app.add_middleware(Guard, access=access, body_limit=body_limit, cors=Cors(tuple(origins)))
+    app.add_middleware(Measured, observer=ports.request_observer)
     described_by_fastapi = app.openapi
 
     documents: dict[bool, Document] = {}

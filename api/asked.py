@@ -11,6 +11,7 @@ from api.roles import Caller
 _CALLER = "triaged.caller"
 _REQUEST_ID = "triaged.request_id"
 _SPEND = "triaged.spend"
+_REFUSAL = "triaged.refusal"
 
 
 def note(scope: MutableMapping[str, Any], *, caller: Caller, request_id: str, spend: Spend) -> None:
@@ -29,6 +30,18 @@ def caller_of(scope: MutableMapping[str, Any]) -> Caller:
 def request_id_of(scope: MutableMapping[str, Any]) -> str:
     """The id that runs through logs, the tier's included, and is sent back as X-Request-ID."""
     found: str = scope[_REQUEST_ID]
+    return found
+
+
+def note_refusal(scope: MutableMapping[str, Any], *, code: str, key: str) -> None:
+    """Keeps why a request was not let in: the code of the error, and the name of the configured key
+    that it came with, "" without one. The guard alone calls this."""
+    scope[_REFUSAL] = code, key
+
+
+def refusal_of(scope: MutableMapping[str, Any]) -> tuple[str, str]:
+    """What `note_refusal` kept; two empty texts for a request that was let in."""
+    found: tuple[str, str] = scope.get(_REFUSAL, ("", ""))
     return found
 
 

@@ -13,11 +13,10 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from api.asked import note
+from api.asked import caller_of, note, note_refusal
 from api.cors import HEADERS as CORS_HEADERS
 from api.cors import Cors
 from api.errors import defect_response, error_response
@@ -80,12 +79,12 @@ class Guard:
         bind_contextvars(request_id=request_id)
         extra: _Extra = [(b"x-request-id", request_id.encode()), *self._cors.headers(headers)]
         if twice:
-            refusal = error_response(
+            refusal = Refusal(
                 status=400,
                 message=f"The header {twice.decode('latin-1')!r} was sent twice.",
                 code="duplicate_header",
             )
-            await refusal(scope, receive, _with_headers(send, extra))
+            await _refuse(refusal, "", scope, receive, _with_headers(send, extra))
             return
         await self._checked(scope, receive, send, headers, request_id, extra)
 
@@ -109,23 +108,23 @@ class Guard:
         if path in OPEN_PATHS:
             refusal = self._wrong_host(headers) or self._bad_length(headers)
             if refusal is not None:
-                await refusal(scope, receive, _with_headers(send, extra))
+                await _refuse(refusal, "", scope, receive, _with_headers(send, extra))
                 return
             note(scope, caller=anonymous(client), request_id=request_id, spend=self._access.meter)
             await self._with_body(scope, receive, _with_headers(send, extra), headers)
             return
         key = self._access.identify(headers, client=client)
         if isinstance(key, Refusal):
-            await _refused(key)(scope, receive, _with_headers(send, extra))
+            await _refuse(key, "", scope, receive, _with_headers(send, extra))
             return
         refusal = self._refusal(key, method, headers)
         if refusal is not None:
-            await refusal(scope, receive, _with_headers(send, extra))
+            await _refuse(refusal, key.name, scope, receive, _with_headers(send, extra))
             return
         exchange = self._access.admit(key, method=method, path=path, headers=headers, client=client)
         extra += exchange.quota.headers
         if isinstance(exchange, Refusal):
-            await _refused(exchange)(scope, receive, _with_headers(send, extra))
+            await _refuse(exchange, key.name, scope, receive, _with_headers(send, extra))
             return
 
         async def tagged(message: Message) -> None:
@@ -148,36 +147,34 @@ class Guard:
         finally:
             self._access.leave(exchange)
 
-    def _refusal(
-        self, key: Key, method: str, headers: Mapping[bytes, bytes]
-    ) -> JSONResponse | None:
+    def _refusal(self, key: Key, method: str, headers: Mapping[bytes, bytes]) -> Refusal | None:
         if not key.name:
             if (refusal := self._wrong_host(headers)) is not None:
                 return refusal
             if method not in _SAFE_METHODS and not (
                 _from_here(headers) or self._cors.allows(headers)
             ):
-                return error_response(
+                return Refusal(
                     status=403,
                     message="A web page from elsewhere may not change anything here.",
                     code="wrong_origin",
                 )
         return self._bad_length(headers)
 
-    def _wrong_host(self, headers: Mapping[bytes, bytes]) -> JSONResponse | None:
+    def _wrong_host(self, headers: Mapping[bytes, bytes]) -> Refusal | None:
         if self._access.ring.needed or _names_loopback(headers.get(b"host", b"")):
             return None
-        return error_response(
+        return Refusal(
             status=403,
             message="This daemon listens on loopback and answers to localhost only: "
             "ask for http://localhost or http://127.0.0.1.",
             code="wrong_host",
         )
 
-    def _bad_length(self, headers: Mapping[bytes, bytes]) -> JSONResponse | None:
+    def _bad_length(self, headers: Mapping[bytes, bytes]) -> Refusal | None:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
-            return error_response(
+            return Refusal(
                 status=400, message="Content-Length is not a number.", code="bad_content_length"
             )
         if len(length) > 18 or int(length) > self._body_limit:
@@ -206,13 +203,15 @@ class Guard:
                         held += len(part)
                         self._held += len(part)
                         if held > self._body_limit:
-                            await self._too_large()(scope, receive, send)
+                            await _refuse(
+                                self._too_large(), caller_of(scope).key, scope, receive, send
+                            )
                             return
                         if self._held > _BODIES_AT_ONCE * self._body_limit:
-                            await _too_many()(scope, receive, send)
+                            await _refuse(_too_many(), caller_of(scope).key, scope, receive, send)
                             return
             except TimeoutError:
-                await self._too_slow()(scope, receive, send)
+                await _refuse(self._too_slow(), caller_of(scope).key, scope, receive, send)
                 return
             body: bytes | None = b"".join(parts)
             parts.clear()
@@ -228,15 +227,15 @@ class Guard:
         finally:
             self._held -= held
 
-    def _too_large(self) -> JSONResponse:
-        return error_response(
+    def _too_large(self) -> Refusal:
+        return Refusal(
             status=413,
             message=f"The body is larger than {self._body_limit} bytes.",
             code="body_too_large",
         )
 
-    def _too_slow(self) -> JSONResponse:
-        return error_response(
+    def _too_slow(self) -> Refusal:
+        return Refusal(
             status=408,
             message=f"The body did not arrive within {self._body_seconds:g} s.",
             code="body_too_slow",
@@ -244,8 +243,8 @@ class Guard:
         )
 
 
-def _too_many() -> JSONResponse:
-    return error_response(
+def _too_many() -> Refusal:
+    return Refusal(
         status=503,
         message="Too many large requests are in progress; try again later.",
         code="busy",
@@ -253,13 +252,16 @@ def _too_many() -> JSONResponse:
     )
 
 
-def _refused(refusal: Refusal) -> JSONResponse:
-    return error_response(
+async def _refuse(refusal: Refusal, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with it. `key` is the name of the key that the request came with."""
+    note_refusal(scope, code=refusal.code, key=key)
+    response = error_response(
         status=refusal.status,
         message=refusal.message,
         code=refusal.code,
         headers=refusal.headers,
     )
+    await response(scope, receive, send)
 
 
 def _with_headers(send: Send, extra: _Extra) -> Send:

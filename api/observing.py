@@ -14,7 +14,8 @@ class AnswerRecord:
     `tool_calls`, the code of an error, or `gone` (the client went away or did not read);
     `status` is the HTTP status, 499 for a client that went away before there was one.
     `first_seconds` is None where nothing was said; `gap_seconds` is the mean time between two
-    pieces of output and `longest_gap_seconds` the longest.
+    pieces of output and `longest_gap_seconds` the longest; `tool_seconds` is the time of triaged's
+    own tool calls together.
     """
 
     request_id: str
@@ -32,6 +33,7 @@ class AnswerRecord:
     gap_seconds: float | None
     longest_gap_seconds: float | None
     tool_calls: int
+    tool_seconds: float
     client_calls: int
     proposals: int
 

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from api.observing import AnswerObserver, NoObserver
+from api.observing_http import NoRequestObserver, RequestObserver
 from api.observing_relay import NoRelayObserver, RelayObserver
 from api.ports_chat import ChatOptions, Proposals, Responses, TierTargets
 from tiers.chat_contracts import ChatAgent, Clerk
+from tiers.runtime.work import ServerWork
 from tiers.vocabulary import Category, Severity, TierName
 
 
@@ -216,6 +218,8 @@ class TierStatus:
     restarts: int
     rss_bytes: int | None
     detail: str
+    work: ServerWork | None = None
+    """None where it has no counters, or has not been asked yet."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,3 +355,4 @@ class Ports:
     chat_options: ChatOptions = dataclasses.field(default_factory=ChatOptions)
     observer: AnswerObserver = dataclasses.field(default_factory=NoObserver)
     relay_observer: RelayObserver = dataclasses.field(default_factory=NoRelayObserver)
+    request_observer: RequestObserver = dataclasses.field(default_factory=NoRequestObserver)

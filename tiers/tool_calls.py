@@ -115,7 +115,7 @@ class ToolRunner:
     async def _answered(self, key: str, call: WantedCall) -> ToolTrace:
         if (known := self._known.get(key)) is not None:
             self.repeats += 1
-            return known
+            return dataclasses.replace(known, seconds=0.0)
         if call.problem or self.calls >= self._settings.max_calls:
             why = call.problem or "no more look-ups are possible in this answer; answer now"
             result = ToolResult(ok=False, summary=f"{call.name} was not called: {why}.")

@@ -59,6 +59,7 @@ class Meter:
         self._said: list[str] = []
         self._over = False
         self.tool_calls = 0
+        self.tool_seconds = 0.0
         self.client_calls = 0
         self.proposals = 0
         observer.began(endpoint=asked.endpoint)
@@ -116,6 +117,7 @@ class Meter:
             gap_seconds=self._gap_seconds / self._gaps if self._gaps else None,
             longest_gap_seconds=self._longest,
             tool_calls=self.tool_calls,
+            tool_seconds=self.tool_seconds,
             client_calls=self.client_calls,
             proposals=self.proposals,
         )

@@ -103,6 +103,7 @@ class Renderer:
         self._status_open = False
         self.finished: AnswerFinished | None = None
         self.tool_calls = 0
+        self.tool_seconds = 0.0
         self.client_calls = 0
         self.proposals = 0
 
@@ -123,6 +124,7 @@ class Renderer:
                     self._status_open = True
                     yield Status(line, done=False)
             case ToolFinished():
+                self.tool_seconds += event.trace.seconds
                 line = _finished(event)
                 yield Reasoning(f"{self._thoughts.rest()}{line}\n", spoken=False)
                 if self._show.status:

@@ -76,6 +76,7 @@ def measured(pieces: Iterator[Piece], renderer: Renderer, meter: Meter) -> Itera
             case _:
                 meter.pause()
         meter.tool_calls = renderer.tool_calls
+        meter.tool_seconds = renderer.tool_seconds
         meter.client_calls = renderer.client_calls
         meter.proposals = renderer.proposals
         yield piece

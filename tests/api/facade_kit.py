@@ -42,6 +42,7 @@ from api.ports import (
 from api.ports_chat import ChatOptions, TierTarget
 from api.roles import Caller, Role
 from api.serve import Facade, listen
+from api.telemetry.telemetry import Telemetry
 from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
@@ -398,6 +399,7 @@ def assembled(
     options: ChatOptions | None = None,
     access: Access | None = None,
     origins: Sequence[str] = (),
+    telemetry: Telemetry | None = None,
 ) -> Served:
     """The app alone, for what needs no socket."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
@@ -421,6 +423,13 @@ def assembled(
         chat_options=options or ChatOptions(),
         observer=measures,
     )
+    if telemetry is not None:
+        ports = dataclasses.replace(
+            ports,
+            observer=telemetry.answers,
+            relay_observer=telemetry.relayed,
+            request_observer=telemetry.requests,
+        )
     app = create_app(
         ports=ports,
         version="1",
@@ -455,10 +464,16 @@ async def serving(
     loopback: bool = True,
     access: Access | None = None,
     origins: Sequence[str] = (),
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Served]:
     """Serves until the end of the block, then stops in order."""
     parts = assembled(
-        keys=keys, body_limit=body_limit, loopback=loopback, access=access, origins=origins
+        keys=keys,
+        body_limit=body_limit,
+        loopback=loopback,
+        access=access,
+        origins=origins,
+        telemetry=telemetry,
     )
     listener = listen(host="127.0.0.1", port=0)
     port = int(listener.getsockname()[1])

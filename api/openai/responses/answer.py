@@ -22,7 +22,13 @@ from api.openai.stream import AnswerStream
 from api.ports import BusyError
 from api.ports_chat import Responses
 from api.streaming import ClientGoneError, encoded, frame, while_connected
-from tiers.chat_contracts import AgentEvent, AnswerFinished, TextDelta, ThinkingDelta
+from tiers.chat_contracts import (
+    AgentEvent,
+    AnswerFinished,
+    TextDelta,
+    ThinkingDelta,
+    ToolFinished,
+)
 from tiers.errors import TierError
 
 log = structlog.get_logger()
@@ -115,6 +121,9 @@ def _told(draft: Draft, event: AgentEvent, meter: Meter) -> Iterator[Event]:
             meter.output()
         case AnswerFinished():
             pass
+        case ToolFinished(trace=trace):
+            meter.tool_seconds += trace.seconds
+            meter.pause()
         case _:
             meter.pause()
     told = list(draft.take(event))
