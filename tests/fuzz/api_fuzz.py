@@ -20,7 +20,7 @@ from daemon.local_key import read_local_key
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance"
 # Streams that never end by themselves, and model calls that need minutes by the hundred. Paths of
-# bare models are left out, too: what comes back there is llama-server's, which says 500 to mistakes.
+# bare models are left out, too: what comes back there is llama-server's, with 500 for mistakes.
 _LEFT_OUT = r"^/api/v1/(live|review)$"
 _FINE = "503"
 """A server error that is none: a tier is loading or its queue is full."""
