@@ -24,6 +24,7 @@ import structlog
 
 from api.ports import Ports
 from api.serve import Facade
+from api.telemetry.telemetry import Telemetry
 from daemon.config.settings import Settings
 from daemon.engine import Engine, build_engine
 from daemon.escalation.holistic import BurstReview
@@ -62,6 +63,7 @@ from daemon.watching import make_sources
 from tiers.build import build_tiers
 from tiers.pressure.guard import MemoryGuard
 from tiers.pressure.reading import PressureReader
+from tiers.measured_tools import MeasuredToolbox
 from tiers.runtime.fleet import Fleet
 from tiers.runtime.states import ServerStatus
 
@@ -103,7 +105,7 @@ async def start_daemon(
     host = settings.host_name or platform.node()
     owner = f"{host}:{os.getpid()}:{secrets.token_hex(3)}"
     started_at = datetime.now(tz=UTC)
-    failure, live = Failure(), LiveHub()
+    failure, live, telemetry = Failure(), LiveHub(), Telemetry()
     rules = load_rules(settings.intake.rules)
     async with contextlib.AsyncExitStack() as stack:
         listener = listen_for(settings, state_dir)
@@ -156,13 +158,14 @@ async def start_daemon(
         tiers = build_tiers(
             settings.tiers.by_name(),
             fleet.endpoint,
-            toolbox=toolbox,
+            toolbox=MeasuredToolbox(toolbox=toolbox, observer=telemetry.tools),
             loop=settings.tools.loop,
             facts=lambda: (("host", host),),
             clerks=settings.clerks(),
             effects=EffectsView(database=database),
         )
         stack.push_async_callback(tiers.aclose)
+            observer=telemetry.calls,
 
         guard = MemoryGuard(
             settings=settings.guard,
@@ -259,7 +262,7 @@ async def start_daemon(
         ports = Ports(
             events=events,
             incidents=incidents,
-            status=StatusPort(status=status),
+            status=StatusPort(status=status, recorded=telemetry),
             live=live,
             reviews=ReviewsView(review=engine.holistic),
             memories=MemoriesView(memory=memory),
@@ -281,6 +284,9 @@ async def start_daemon(
             background("facade", facade.serve(), failure=failure)
         )
         stack.push_async_callback(stop_facade, facade, serving)
+            observer=telemetry.answers,
+            relay_observer=telemetry.relayed,
+            request_observer=telemetry.requests,
         await stack.enter_async_context(
             background(
                 "schedule",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from api.telemetry.answers import AnswerRecorder
 from api.telemetry.calls import CallRecorder, ToolRecorder
@@ -18,7 +18,7 @@ from tiers.vocabulary import TierName
 _CREATED = "_created"
 
 
-class Telemetry:
+class Telemetry(Collector):
     """One recorder for each kind of observer, over one registry.
 
     Recording takes microseconds: a look-up of the labels and prometheus_client's own lock.
@@ -31,11 +31,6 @@ class Telemetry:
         self.requests = RequestRecorder(self._instruments)
         self.calls = CallRecorder(self._instruments)
         self.tools = ToolRecorder(self._instruments)
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """All metrics, for tests of their own."""
-        return self._instruments.registry
 
     def follow_queue(
         self, tier: TierName, *, running: Callable[[], int], waiting: Callable[[], int]

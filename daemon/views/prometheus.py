@@ -8,19 +8,36 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from api.ports import DaemonStatus, Health
+from tiers.runtime.states import ServerState
+from tiers.runtime.work import ServerWork
+
+_WORK = (
+    ("prompt_tokens", "Tokens of prompts that were read, without cached ones."),
+    ("cached_tokens", "Tokens of prompts that needed no reading again."),
+    ("prompt_seconds", "Time in which prompts were read."),
+    ("output_tokens", "Tokens that were generated."),
+    ("output_seconds", "Time in which tokens were generated."),
+    ("decodes", "Calls of the model."),
+    ("drafted_tokens", "Tokens that a draft model suggested."),
+    ("accepted_tokens", "Drafted tokens that were taken."),
+)
+"""Counters of `ServerWork` by field, which is the metric's name after `triaged_tier_`, too."""
 
 
-def render(status: DaemonStatus) -> bytes:
-    """Prometheus text."""
+def render(status: DaemonStatus, *recorded: Collector) -> bytes:
+    """Prometheus text of the status, and of what was recorded as it happened."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(_Snapshot(status))
+    for collector in recorded:
+        registry.register(collector)
     return generate_latest(registry)
 
 
-class _Snapshot:
+class _Snapshot(Collector):
     """A collector over one status."""
 
     def __init__(self, status: DaemonStatus) -> None:
@@ -54,6 +71,12 @@ class _Snapshot:
         restarts = CounterMetricFamily(
             "triaged_source_restarts", "Restarts of a source.", labels=["source"]
         )
+        sent = CounterMetricFamily(
+            "triaged_notifications_sent", "Messages that a channel took.", labels=["channel"]
+        )
+        failed = CounterMetricFamily(
+            "triaged_notifications_failed", "Messages that a channel refused.", labels=["channel"]
+        )
         for part in self._status.parts:
             if part.health is not Health.ABSENT:
                 up.add_metric([part.name], float(part.health is Health.OK))
@@ -62,6 +85,10 @@ class _Snapshot:
                 events.add_metric([name], part.facts["events"])
                 losses.add_metric([name], part.facts["losses"])
                 restarts.add_metric([name], part.facts["restarts"])
+            if part.name.startswith("notify/"):
+                name = part.name.removeprefix("notify/")
+                sent.add_metric([name], part.facts["sent"])
+                failed.add_metric([name], part.facts["failed"])
             if part.name == "memory guard":
                 yield _gauge(
                     "triaged_memory_guard_level",
@@ -73,7 +100,7 @@ class _Snapshot:
                 )
                 steps.add_metric([], part.facts["steps"])
                 yield steps
-        yield from (up, events, losses, restarts)
+        yield from (up, events, losses, restarts, sent, failed)
 
     def _intake(self) -> Iterable[Metric]:
         count = self._status.accounting
@@ -112,6 +139,40 @@ class _Snapshot:
             if server.rss_bytes is not None:
                 memory.add_metric([server.tier.value], server.rss_bytes)
         yield from (memory, restarts)
+        yield from self._states()
+        yield from self._work()
+
+    def _states(self) -> Iterable[Metric]:
+        states = GaugeMetricFamily(
+            "triaged_tier_state", "1 for the state that a tier is in.", labels=["tier", "state"]
+        )
+        for server in self._status.tiers:
+            for state in ServerState:
+                states.add_metric(
+                    [server.tier.value, state.value], float(server.state == state.value)
+                )
+        yield states
+
+    def _work(self) -> Iterable[Metric]:
+        working: list[tuple[str, ServerWork]] = [
+            (server.tier.value, server.work)
+            for server in self._status.tiers
+            if server.work is not None
+        ]
+        for name, words in _WORK:
+            counter = CounterMetricFamily(f"triaged_tier_{name}", words, labels=["tier"])
+            for tier, work in working:
+                counter.add_metric([tier], getattr(work, name))
+            yield counter
+        requests = GaugeMetricFamily(
+            "triaged_tier_requests",
+            "Requests that a tier's server works on, or has put off.",
+            labels=["tier", "state"],
+        )
+        for tier, work in working:
+            requests.add_metric([tier, "running"], work.running)
+            requests.add_metric([tier, "waiting"], work.waiting)
+        yield requests
 
 
 def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:

@@ -223,6 +223,7 @@ def _tier_part(tier: TierStatus, status: ServerStatus) -> PartStatus:
         since=status.since,
         required=True,
     )
+        work=status.work,
 
 
 def _source_part(status: SourceStatus) -> PartStatus:
