@@ -27,6 +27,7 @@ from api.serve import Facade
 from api.telemetry.telemetry import Telemetry
 from daemon.config.settings import Settings
 from daemon.engine import Engine, build_engine
+from daemon.errors import StartError
 from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
@@ -38,6 +39,8 @@ from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
+from daemon.notify.channel import Channel, ChannelError
+from daemon.notify.notifier import Notifier
 from daemon.remembering import make_memory
 from daemon.runtime import Failure, background, within
 from daemon.sources.base import Receipt
@@ -45,6 +48,7 @@ from daemon.sources.supervise import SourceStatus, SourceSupervisor
 from daemon.state_folder import held
 from daemon.store import cursors
 from daemon.store.open import Store, open_store
+from daemon.store.pool import Database
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.effects import EffectsView
@@ -61,9 +65,9 @@ from daemon.views.status import Parts, StatusView
 from daemon.views.targets import TargetsView
 from daemon.watching import make_sources
 from tiers.build import build_tiers
+from tiers.measured_tools import MeasuredToolbox
 from tiers.pressure.guard import MemoryGuard
 from tiers.pressure.reading import PressureReader
-from tiers.measured_tools import MeasuredToolbox
 from tiers.runtime.fleet import Fleet
 from tiers.runtime.states import ServerStatus
 
@@ -163,14 +167,14 @@ async def start_daemon(
             facts=lambda: (("host", host),),
             clerks=settings.clerks(),
             effects=EffectsView(database=database),
+            observer=telemetry.calls,
         )
         stack.push_async_callback(tiers.aclose)
-            observer=telemetry.calls,
 
         guard = MemoryGuard(
             settings=settings.guard,
             read=PressureReader(gpus=_uses_gpus(settings)),
-            clients=tiers.clients,
+            clients=tiers.pools,
             servers=fleet,
         )
         if settings.guard.enabled:
@@ -208,6 +212,12 @@ async def start_daemon(
             progress.part("tiers", "still loading; sources are read and rules go on meanwhile")
             await stack.enter_async_context(
                 background("start llama-servers", _ended(servers), failure=failure)
+            )
+
+        notifiers = _notifiers(settings, database=database, servers=fleet.status, host=host)
+        for notifier in notifiers:
+            await stack.enter_async_context(
+                background(f"notify {notifier.status().name}", notifier.run(), failure=failure)
             )
 
         sources, measuring = make_sources(settings, metric_sink=metrics)
@@ -253,6 +263,7 @@ async def start_daemon(
                 model_calls=engine.model_calls,
                 overflowed=lambda: engine.table.overflowed,
                 guard=guard.status if settings.guard.enabled else None,
+                channels=lambda: [notifier.status() for notifier in notifiers],
                 access=access,
             ),
             version=importlib.metadata.version("triaged"),
@@ -275,6 +286,9 @@ async def start_daemon(
             clerk=tiers.clerk,
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),
+            observer=telemetry.answers,
+            relay_observer=telemetry.relayed,
+            request_observer=telemetry.requests,
         )
         await stack.enter_async_context(
             background("keys", access.ring.follow(access.renew), failure=failure)
@@ -284,9 +298,6 @@ async def start_daemon(
             background("facade", facade.serve(), failure=failure)
         )
         stack.push_async_callback(stop_facade, facade, serving)
-            observer=telemetry.answers,
-            relay_observer=telemetry.relayed,
-            request_observer=telemetry.requests,
         await stack.enter_async_context(
             background(
                 "schedule",
@@ -312,6 +323,29 @@ async def start_daemon(
             sources=supervisor.status,
             servers=fleet.status,
         )
+
+
+def _notifiers(
+    settings: Settings,
+    *,
+    database: Database,
+    servers: Callable[[], Sequence[ServerStatus]],
+    host: str,
+) -> list[Notifier]:
+    try:
+        return [
+            Notifier(
+                channel=Channel(name=name, settings=channel),
+                settings=channel,
+                common=settings.notify,
+                database=database,
+                servers=servers,
+                host=host,
+            )
+            for name, channel in settings.notify.channels.items()
+        ]
+    except ChannelError as error:
+        raise StartError(str(error)) from error
 
 
 def _uses_gpus(settings: Settings) -> bool:

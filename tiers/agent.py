@@ -27,7 +27,7 @@ from tiers.chat_wishes import wants_fresh
 from tiers.config import ToolLoopSettings
 from tiers.contracts import Toolbox
 from tiers.errors import CaseTooLargeError
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever
 from tiers.thinking import prompt_budget
@@ -51,7 +51,7 @@ class Agent:
     def __init__(
         self,
         *,
-        client: LlmClient,
+        client: ModelClient,
         profile: PromptProfile,
         toolbox: Toolbox,
         loop: ToolLoopSettings,

@@ -11,7 +11,7 @@ from tiers.chat_contracts import AgentEvent, Effects, ToolFinished, ToolStarted
 from tiers.chat_memory import ChatMemory
 from tiers.config import ToolLoopSettings
 from tiers.contracts import Toolbox, ToolSpec, ToolTrace
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.profile import PromptProfile
 from tiers.routing import ToolRetriever
 from tiers.tool_calls import ToolRunner, WantedCall
@@ -21,7 +21,7 @@ from tiers.tool_calls import ToolRunner, WantedCall
 class ChatParts:
     """Everything that an answer is made with."""
 
-    client: LlmClient
+    client: ModelClient
     profile: PromptProfile
     toolbox: Toolbox
     loop: ToolLoopSettings

@@ -13,7 +13,7 @@ import orjson
 
 from tiers.agent_turn import Turn
 from tiers.chat_contracts import AgentEvent, ClientCall, TextDelta, ThinkingDelta
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import StreamEnd, TextPart, ThinkingPart, ToolCall, ToolCallPart
 from tiers.tool_calls import WantedCall, wanted_call
@@ -85,7 +85,7 @@ def client_calls(step: Step, turn: Turn) -> tuple[ClientCall, ...]:
 
 
 async def one_step(
-    client: LlmClient, call: ChatCall, step: Step, *, until: float
+    client: ModelClient, call: ChatCall, step: Step, *, until: float
 ) -> AsyncGenerator[AgentEvent, None]:
     """Streams one call, at most until `until` on the monotonic clock; fills `step`. Raises
     `TierError`."""

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from tiers.contracts import Usage
 from tiers.errors import BadAnswerError
-from tiers.llm.client import LlmClient
 from tiers.llm.json_answers import parse_object
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import add_usage
 
@@ -30,7 +30,7 @@ class Asked(Generic[_Value]):
 
 
 async def ask_json(
-    client: LlmClient,
+    client: ModelClient,
     call: ChatCall,
     *,
     read: Callable[[Mapping[str, Any]], _Value],
@@ -78,7 +78,7 @@ def _again(call: ChatCall, *, text: str, problem: str) -> ChatCall:
     return dataclasses.replace(call, messages=messages)
 
 
-def _no_usage(client: LlmClient) -> Usage:
+def _no_usage(client: ModelClient) -> Usage:
     """For calls that failed without telling what they cost."""
     return Usage(
         model=client.model,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -138,7 +138,7 @@ class Conversation:
 class ChatAgent(Protocol):
     """The meta tier with the host's tools."""
 
-    def answer(self, conversation: Conversation) -> AsyncIterator[AgentEvent]:
+    def answer(self, conversation: Conversation) -> AsyncGenerator[AgentEvent, None]:
         """Ends with `AnswerFinished`. Closing the iterator cancels the model. Raises
         `tiers.errors.TierError` before the first event, or in the middle of a stream."""
         ...

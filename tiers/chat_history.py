@@ -9,9 +9,9 @@ import orjson
 
 from tiers.chat_closing_words import without_closing
 from tiers.errors import CaseTooLargeError
-from tiers.llm.client import LlmClient
 from tiers.llm.counting import estimated_tokens
 from tiers.llm.neutralise import middle_cut, neutralise
+from tiers.llm.port import ModelClient
 from tiers.llm.wire import tool_calls_from
 
 _ROLES = frozenset({"system", "user", "assistant"})
@@ -82,7 +82,7 @@ def last_turn(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, An
 async def fitted(
     messages: Sequence[Mapping[str, Any]],
     *,
-    client: LlmClient,
+    client: ModelClient,
     tools: Sequence[Mapping[str, Any]],
     budget: int,
     result_chars: int,

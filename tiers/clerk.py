@@ -17,8 +17,8 @@ from tiers.chat_history import cleaned
 from tiers.clerk_words import KEYS, LISTS, CodeClerk, asks_for_json, formed
 from tiers.contracts import Usage
 from tiers.errors import TierError, TierRefusedError
-from tiers.llm.client import LlmClient
 from tiers.llm.neutralise import middle_cut, neutralise
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import ChatAnswer, mapping
 
@@ -41,7 +41,7 @@ class SmallClerk:
     def __init__(
         self,
         *,
-        clients: Sequence[tuple[LlmClient, Mapping[str, Any]]],
+        clients: Sequence[tuple[ModelClient, Mapping[str, Any]]],
         code: CodeClerk,
     ) -> None:
         self._clients = tuple(clients)
@@ -82,7 +82,7 @@ class SmallClerk:
 
     async def _asked(
         self,
-        client: LlmClient,
+        client: ModelClient,
         options: Mapping[str, Any],
         messages: Sequence[Mapping[str, Any]],
         errand: Errand,

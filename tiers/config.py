@@ -28,6 +28,52 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+class FallbackSettings(_Section):
+    """An endpoint that is asked while the ones before it do not answer."""
+
+    endpoint: str = Field(description="URL of a running server (OpenAI-compatible)")
+    backend: Backend | None = Field(
+        None, description="what answers there: llama_cpp, ollama or openai; default: the tier's"
+    )
+    model: str | None = Field(
+        None, min_length=1, description="the model's name there; default: the first that it lists"
+    )
+    api_key_file: Path | None = Field(
+        None, description="file whose first line is the endpoint's key"
+    )
+    profile: ProfileName = Field(
+        "auto", description="prompts for nano or for large models; auto: for large ones"
+    )
+    context: int | None = Field(
+        None, ge=256, le=1_048_576, description="tokens of prompt and answer of one call"
+    )
+    parallel: int | None = Field(
+        None, ge=1, le=64, description="calls at the same time; default: as the tier"
+    )
+    timeout_seconds: float | None = Field(
+        None, gt=0, le=3600, description=f"{_TIMEOUT}; default: as the tier"
+    )
+    max_tokens: int | None = Field(
+        None, ge=16, le=131_072, description=f"{_MAX_TOKENS}; default: as the tier"
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="sampling temperature; default: the model's own"
+    )
+    hang_seconds: float | None = Field(
+        None, ge=0, le=3600, description="see the tier's; default: as the tier"
+    )
+
+    _is_url = field_validator("endpoint")(_url)
+
+
 class TierSettings(_Section):
     """One tier: a llama-server of our own, or an endpoint that somebody else runs."""
 
@@ -101,15 +147,21 @@ class TierSettings(_Section):
         le=1_048_576,
         description="tokens that a case may fill; default: what the context leaves",
     )
+    hang_seconds: float = Field(
+        20.0,
+        ge=0,
+        le=3600,
+        description="seconds in which a server that works on a call may leave look-ups unanswered "
+        "before the next endpoint is asked; 0: only timeout_seconds tells",
+    )
+    fallback: tuple[FallbackSettings, ...] = Field(
+        (),
+        max_length=8,
+        description="endpoints that are asked, in this order, while the first does not answer: "
+        "[[tiers.NAME.fallback]]",
+    )
 
-    @field_validator("endpoint")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value.rstrip("/")
+    _is_url = field_validator("endpoint")(_url)
 
     @model_validator(mode="after")
     def _fits_together(self) -> TierSettings:
@@ -131,6 +183,35 @@ class TierSettings(_Section):
     def bundled(self) -> bool:
         """Whether the model in the distribution is meant."""
         return self.endpoint is None and self.model == BUNDLED
+
+    def chain(self) -> tuple[TierSettings, ...]:
+        """The endpoints in the order in which they are asked, as a tier each."""
+        return (
+            self.model_copy(update={"fallback": ()}),
+            *(self._behind(fallback) for fallback in self.fallback),
+        )
+
+    def _behind(self, fallback: FallbackSettings) -> TierSettings:
+        """What is said for the tier holds there too, but for what belongs to its first model."""
+        said = {
+            name: value
+            for name in ("parallel", "timeout_seconds", "max_tokens", "hang_seconds")
+            if (value := getattr(fallback, name)) is not None
+        }
+        backend = self.backend if self.endpoint is not None else "openai"
+        return self.model_copy(
+            update={
+                **said,
+                "endpoint": fallback.endpoint,
+                "backend": fallback.backend or backend,
+                "model": fallback.model or BUNDLED,
+                "api_key_file": fallback.api_key_file,
+                "profile": fallback.profile,
+                "context": fallback.context,
+                "temperature": fallback.temperature,
+                "fallback": (),
+            }
+        )
 
 
 class TriggerSettings(TierSettings):

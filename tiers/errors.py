@@ -17,6 +17,8 @@ class Trouble(enum.StrEnum):
     """It says that it is asked too often."""
     SLOW = "slow"
     """No answer within the time."""
+    HANGS = "hangs"
+    """It answers neither the call nor look-ups."""
     FAULT = "fault"
     """It answers with an error of its own."""
     GARBAGE = "garbage"
@@ -67,3 +69,7 @@ class TierRefusedError(TierError):
 
 class TierMisfitError(TierRefusedError):
     """Give up here: this endpoint takes no call with this key or for this model; another may."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status

@@ -11,8 +11,8 @@ from typing import Any
 from tiers.config import ToolLoopSettings
 from tiers.contracts import Case, Toolbox, ToolSpec, ToolTrace, Usage
 from tiers.errors import CaseTooLargeError
-from tiers.llm.client import LlmClient
 from tiers.llm.counting import estimated_tokens
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import add_usage
 from tiers.profile import PromptProfile
@@ -37,7 +37,7 @@ class Investigator:
     def __init__(
         self,
         *,
-        client: LlmClient,
+        client: ModelClient,
         profile: PromptProfile,
         toolbox: Toolbox,
         settings: ToolLoopSettings,

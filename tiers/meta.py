@@ -13,7 +13,7 @@ from tiers.answers import (
 from tiers.config import ToolLoopSettings
 from tiers.contracts import INSUFFICIENT_EVIDENCE, Case, Plan, Toolbox
 from tiers.investigate import Investigator
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.profile import PromptProfile
 from tiers.thinking import Form, Thinker, Thought
 
@@ -24,7 +24,7 @@ class Meta:
     def __init__(
         self,
         *,
-        client: LlmClient,
+        client: ModelClient,
         profile: PromptProfile,
         toolbox: Toolbox | None,
         loop: ToolLoopSettings,

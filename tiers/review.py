@@ -18,7 +18,7 @@ from tiers.contracts import (
     Toolbox,
 )
 from tiers.investigate import Investigator
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.profile import PromptProfile
 from tiers.thinking import Form, Thinker, Thought
 
@@ -29,7 +29,7 @@ class Review:
     def __init__(
         self,
         *,
-        client: LlmClient,
+        client: ModelClient,
         profile: PromptProfile,
         toolbox: Toolbox | None,
         loop: ToolLoopSettings,

@@ -11,7 +11,7 @@ from tiers.budget import fit_case
 from tiers.contracts import Case, ToolTrace, Usage
 from tiers.errors import CaseTooLargeError
 from tiers.investigate import Investigation, Investigator
-from tiers.llm.client import LlmClient
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.llm.wire import add_usage
 
@@ -55,7 +55,7 @@ class Thinker:
     without an `investigator` nothing is looked up."""
 
     def __init__(
-        self, *, client: LlmClient, budget: int | None, investigator: Investigator | None
+        self, *, client: ModelClient, budget: int | None, investigator: Investigator | None
     ) -> None:
         self._client = client
         self._budget = budget

@@ -11,9 +11,9 @@ import dataclasses
 from tiers.ask import ask_json
 from tiers.contracts import Sighting, Usage, Verdict
 from tiers.errors import CaseTooLargeError, TierRefusedError
-from tiers.llm.client import LlmClient
 from tiers.llm.json_answers import bad_answer
 from tiers.llm.neutralise import middle_cut
+from tiers.llm.port import ModelClient
 from tiers.llm.requests import ChatCall
 from tiers.profile import Judgement, PromptProfile
 from tiers.vocabulary import Severity, Urgency
@@ -34,7 +34,7 @@ class Trigger:
     sighting is escalated."""
 
     def __init__(
-        self, *, client: LlmClient, profile: PromptProfile, threshold: float = 0.5
+        self, *, client: ModelClient, profile: PromptProfile, threshold: float = 0.5
     ) -> None:
         self._client = client
         self._profile = profile

@@ -1,14 +1,14 @@
 """The circuit breaker of one endpoint. Pure: time comes in, nothing goes out.
 
-| state     | means                                   | goes to                                        |
-|-----------|-----------------------------------------|------------------------------------------------|
-| closed    | it answers                              | open: away, or too many failures in a row      |
-| open      | it is not asked until its rest is over  | half open, when the rest is over or a probe is |
-|           |                                         | answered; open again for longer, when it fails |
-| half open | one call tries it, the others go past   | closed, or open for longer                     |
+| state     | means                                  | goes to                                    |
+|-----------|----------------------------------------|--------------------------------------------|
+| closed    | it answers                             | open: away, or too many failures in a row  |
+| open      | it is not asked until its rest is over | half open: the rest is over, or a probe is |
+|           |                                        | answered; open for longer when that fails  |
+| half open | one call tries it, others go past      | closed, or open for longer                 |
 
-Each opening rests longer than the one before; only an endpoint that stayed well for a while begins
-anew. So one that comes and goes is asked seldom.
+Each opening rests longer than the one before; only an endpoint that stayed well for a while
+begins anew. So one that comes and goes is asked seldom.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ import enum
 
 from tiers.errors import Trouble
 
-_AT_ONCE = frozenset({Trouble.REFUSED, Trouble.LOADING, Trouble.BUSY, Trouble.MISFIT})
+_AT_ONCE = frozenset(
+    {Trouble.REFUSED, Trouble.LOADING, Trouble.BUSY, Trouble.HANGS, Trouble.MISFIT}
+)
 """What no second try within a moment would mend."""
+_CHEAP = frozenset({Trouble.REFUSED, Trouble.LOADING})
+"""Asking these again costs nobody anything: they are to be found back soon."""
 
 
 class BreakerState(enum.StrEnum):
@@ -32,12 +36,14 @@ class BreakerState(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """`failures` in a row open it; rests go from `first_rest` to `longest_rest` seconds; after
-    `steady` seconds without trouble the rests begin anew, at least twice the last rest."""
+    """`failures` in a row open it; rests go from `first_rest` to `longest_rest` seconds, of one
+    that was away all the time to `longest_away`; after `steady` seconds without trouble, and twice
+    the last rest, they begin anew."""
 
     failures: int = 3
     first_rest: float = 1.0
     longest_rest: float = 60.0
+    longest_away: float = 10.0
     steady: float = 60.0
 
 
@@ -51,7 +57,9 @@ class Breaker:
     until: float = 0.0
     failures: int = 0
     openings: int = 0
-    """In a row, for the length of the rest."""
+    """Without a steady time between them."""
+    probes: int = 0
+    """Failed since it opened."""
     trying: bool = False
     """Half open, and a call is on its way."""
     trouble: Trouble | None = None
@@ -114,29 +122,37 @@ def failed(
 ) -> Breaker:
     """A call or a probe was not answered. An open one that is asked by a probe rests again."""
     failures = breaker.failures + 1
-    if breaker.state is BreakerState.CLOSED:
-        if trouble not in _AT_ONCE and failures < policy.failures:
-            return dataclasses.replace(breaker, failures=failures)
-        last = rest_of(breaker.openings, policy) if breaker.openings else 0.0
-        steady = now - breaker.since >= max(policy.steady, 2 * last)
-        openings = 1 if steady or not breaker.openings else breaker.openings + 1
-    else:
-        openings = breaker.openings + 1
-    rest = rest_of(openings, policy)
-    if trouble is Trouble.BUSY:
+    openings, probes = breaker.openings, 0
+    match breaker.state:
+        case BreakerState.CLOSED:
+            if trouble not in _AT_ONCE and failures < policy.failures:
+                return dataclasses.replace(breaker, failures=failures)
+            steady = max(policy.steady, 2 * rest_of(openings, policy))
+            openings = 1 if now - breaker.since >= steady else openings + 1
+        case BreakerState.HALF_OPEN:
+            openings += 1
+        case BreakerState.OPEN:
+            probes = breaker.probes + 1
+    rest = rest_of(openings + probes, policy)
+    if trouble in _CHEAP:
+        rest = min(rest, max(policy.longest_away, rest_of(openings, policy)))
+    elif trouble is Trouble.BUSY:
         rest = max(rest, retry_after)
     stays = breaker.state is BreakerState.OPEN
     return Breaker(
         state=BreakerState.OPEN,
         since=breaker.since if stays else now,
-        until=now + min(rest, max(policy.longest_rest, retry_after)),
+        until=now + rest,
         failures=failures,
         openings=openings,
+        probes=probes,
         trouble=trouble,
         epoch=breaker.epoch if stays else breaker.epoch + 1,
     )
 
 
 def rest_of(openings: int, policy: BreakerPolicy) -> float:
-    """Seconds of the rest after so many openings in a row."""
+    """Seconds of the rest after so many failures in a row."""
+    if openings < 1:
+        return 0.0
     return min(policy.first_rest * 2.0 ** min(openings - 1, 20), policy.longest_rest)

@@ -7,6 +7,7 @@ One instance per endpoint. Every call waits for a slot, has a deadline, and rais
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -15,11 +16,19 @@ import httpx
 
 from tiers.config import BUNDLED, Backend, TierSettings
 from tiers.contracts import Usage
-from tiers.errors import TierError, TierUnavailableError
+from tiers.errors import (
+    TierError,
+    TierMisfitError,
+    TierRefusedError,
+    TierUnavailableError,
+    Trouble,
+)
 from tiers.llm.admission import Admission
-from tiers.llm.counting import TokenCounter
+from tiers.llm.counting import TokenCounter, with_estimates
+from tiers.llm.dialect import Dialect
 from tiers.llm.measuring import CallMeter
-from tiers.llm.requests import ChatCall, chat_body, chosen_model, headers_of, read_key
+from tiers.llm.requests import ChatCall, chat_body, headers_of, read_key
+from tiers.llm.served import ServedModel
 from tiers.llm.streaming import StreamReader
 from tiers.llm.transport import Transport
 from tiers.llm.wire import (
@@ -42,6 +51,8 @@ _SILENCE_SECONDS = 90.0
 """llama-server sends a comment every 30 s while it reads a long prompt: more silence is a hang."""
 _CHARS_PER_TOKEN = 12
 """More than any tokenizer yields in the long run: bounds an answer's characters by its tokens."""
+_MOST_LESSONS = 4
+"""Refusals in a row that one call learns from."""
 
 
 class LlmClient:
@@ -65,16 +76,15 @@ class LlmClient:
         observer: CallObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._model = model
-        self._context = context
         self._backend = backend
         self._observer = observer or NoCallObserver()
         self._temperature = temperature
-        self._info: ModelInfo | None = None
         self._http = Transport(
             name=name, url=url, api_key=api_key, connections=parallel, transport=transport
         )
-        self._counter = TokenCounter(http=self._http, exact=backend == "llama_cpp")
+        self._counter = TokenCounter(http=self._http, backend=backend)
+        self._dialect = Dialect(backend=backend)
+        self._served = ServedModel(http=self._http, backend=backend, wanted=model, context=context)
         self.admission = Admission(name=name, slots=parallel, queue=queue)
         self.timeout_seconds = timeout_seconds
         self._max_tokens = max_tokens
@@ -113,7 +123,7 @@ class LlmClient:
     @property
     def model(self) -> str:
         """The model that answered last, "" before the first call."""
-        return self._info.model if self._info is not None else self._model or ""
+        return self._served.name
 
     @property
     def max_tokens(self) -> int:
@@ -130,22 +140,20 @@ class LlmClient:
 
     async def info(self) -> ModelInfo:
         """What is served. Asked once, and again after the endpoint was away."""
-        if self._info is None:
-            async with self._forgetting(), self._http.deadline(_QUICK_SECONDS):
-                body, _ = await self._http.json("GET", "/v1/models")
-                self._info = chosen_model(body, wanted=self._model, context=self._context)
-                if self._info is None:
-                    raise TierUnavailableError(
-                        f"{self.name}: {self.url} serves no model", retry_after=10.0
-                    )
-        return self._info
+        async with self._forgetting(), self._http.deadline(_QUICK_SECONDS):
+            info = await self._served.info()
+        self._counter.model = info.model
+        return info
+
+    async def look(self, seconds: float) -> None:
+        """A look-up that takes no slot. Raises `TierError` when it is not answered in time."""
+        async with self._http.deadline(seconds):
+            await self._served.look()
 
     async def ready(self) -> bool:
         """Whether the endpoint answers and has its model loaded. Never raises `TierError`."""
-        path = "/health" if self._backend == "llama_cpp" else "/v1/models"
         try:
-            async with self._http.deadline(_QUICK_SECONDS):
-                await self._http.json("GET", path)
+            await self.look(_QUICK_SECONDS)
         except TierError:
             return False
         return True
@@ -157,22 +165,28 @@ class LlmClient:
             self._http.deadline(timeout or self.timeout_seconds),
         ):
             body = await self._body(call)
-            async with meter.slot(self.admission):
-                document, seconds = await self._http.json(
-                    "POST", "/v1/chat/completions", body, headers=headers_of(call)
+            async with meter.slot(self.admission), contextlib.AsyncExitStack() as stack:
+                begun = time.monotonic()
+                response = await self._opened(call, body, stack)
+                document = await self._http.document(response)
+            seconds = time.monotonic() - begun
+            choices = document.get("choices")
+            choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+            message = mapping(choice.get("message"))
+            if not message:
+                raise TierUnavailableError(
+                    f"{self.name}: {self.url} answers without a message; "
+                    "is it an OpenAI-compatible endpoint?",
+                    retry_after=30.0,
+                    trouble=Trouble.GARBAGE,
                 )
-            meter.usage = usage = self._usage(document, seconds)
-        choices = document.get("choices")
-        choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
-        message = mapping(choice.get("message"))
-        if not message:
-            raise TierUnavailableError(
-                f"{self.name}: {self.url} answers without a message; "
-                "is it an OpenAI-compatible endpoint?",
-                retry_after=30.0,
-            )
+            usage = with_estimates(self._usage(document, seconds), call, str(message))
+            meter.usage = usage
+        text = text_of(message.get("content"))
+        self._dialect.heard(call, text)
+        self._served.answered()
         return ChatAnswer(
-            text=text_of(message.get("content")),
+            text=text,
             thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
             tool_calls=tool_calls_from(message),
             finish_reason=text_of(choice.get("finish_reason")) or "stop",
@@ -197,14 +211,13 @@ class LlmClient:
                 body = await self._body(call)
                 await stack.enter_async_context(meter.slot(self.admission))
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
-                response = await stack.enter_async_context(
-                    self._http.open("POST", "/v1/chat/completions", body, headers=headers_of(call))
-                )
+                response = await self._opened(call, body, stack)
             reader = StreamReader(
                 name=self.name,
                 url=self.url,
                 model=text_of(body["model"]),
                 max_chars=count_of(body["max_tokens"]) * _CHARS_PER_TOKEN + 4096,
+                says_why=self._backend == "llama_cpp",
             )
             chunks = response.aiter_bytes()
             while not reader.done:
@@ -218,8 +231,10 @@ class LlmClient:
                 for delta in reader.feed(chunk):
                     yield delta
             end = reader.end(seconds=time.monotonic() - begun)
-            meter.usage = end.usage
-        yield end
+            usage = with_estimates(end.usage, call, reader.written)
+            meter.usage = usage
+        self._served.answered()
+        yield dataclasses.replace(end, usage=usage)
 
     async def decide(
         self, *, state: str, questions: Mapping[str, Any], timeout: float | None = None
@@ -231,7 +246,11 @@ class LlmClient:
             self._http.deadline(timeout or self.timeout_seconds),
             meter.slot(self.admission),
         ):
-            body, seconds = await self._http.json("POST", "/v1/systemone", asked)
+            try:
+                body, seconds = await self._http.json("POST", "/v1/systemone", asked)
+            except TierMisfitError as error:
+                # A server that is older than this path; whether it takes calls, a chat tells.
+                raise TierRefusedError(str(error)) from error
             meter.usage = usage = self._usage(body, seconds)
         return Decision(body=body, usage=usage)
 
@@ -272,6 +291,24 @@ class LlmClient:
         async with self._forgetting():
             return await self._counter.prompt(messages, tools=tools)
 
+    async def _opened(
+        self, call: ChatCall, body: Mapping[str, Any], stack: contextlib.AsyncExitStack
+    ) -> httpx.Response:
+        """The response to a chat, of which only the head was read. A refusal that can be learned
+        from is learned from. Raises `TierError`."""
+        schema = call.schema is not None
+        for last in (*[False] * _MOST_LESSONS, True):
+            said = self._dialect.spoken(body, schema=schema)
+            opening = self._http.open(
+                "POST", "/v1/chat/completions", said, headers=headers_of(call)
+            )
+            try:
+                return await stack.enter_async_context(opening)
+            except TierRefusedError as error:
+                if last or not self._dialect.learned(error, said, schema=schema):
+                    raise
+        raise AssertionError("the last round returns or raises")
+
     async def _body(self, call: ChatCall) -> dict[str, Any]:
         return chat_body(
             call,
@@ -301,8 +338,9 @@ class LlmClient:
         try:
             yield
         except TierUnavailableError:
-            self._info = None
+            self._served.forget()
             self._counter.forget()
+            self._dialect.forget()
             raise
 
 

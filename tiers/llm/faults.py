@@ -65,11 +65,13 @@ def fault_from_response(
         )
     if status in (401, 402, 403):
         return TierMisfitError(
-            f"{name}: {url} answers {status}: {said}; check the key in api_key_file"
+            f"{name}: {url} answers {status}: {said}; check the key in api_key_file",
+            status=status,
         )
     if status == 404:
         return TierMisfitError(
-            f"{name}: {url} answers 404: {said}; check the endpoint's URL and the model's name"
+            f"{name}: {url} answers 404: {said}; check the endpoint's URL and the model's name",
+            status=status,
         )
     return TierRefusedError(f"{name}: {url} refuses the request ({status}): {said}")
 

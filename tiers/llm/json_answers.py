@@ -12,20 +12,24 @@ from tiers.errors import BadAnswerError
 
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
 _FENCED = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_THOUGHT = re.compile(r"<think>.*?</think>|^.*?</think>", re.DOTALL)
+_TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _SHOWN = 2000
 _MAX_PROBLEMS = 5
 
 
 def parse_object(text: str, *, name: str) -> dict[str, Any]:
-    """The JSON object in `text`: alone, in a fence, or with prose around it.
+    """The JSON object in `text`: alone, in a fence, after thoughts, with prose around it, or with a
+    comma too many.
 
     Raises `BadAnswerError` whose `problem` can be shown to the model.
     """
-    stripped = text.strip()
+    stripped = _THOUGHT.sub("", text).strip()
     candidates = [stripped, *(found.strip() for found in _FENCED.findall(stripped))]
     begin, end = stripped.find("{"), stripped.rfind("}")
     if 0 <= begin < end:
         candidates.append(stripped[begin : end + 1])
+        candidates.append(_TRAILING_COMMA.sub("", stripped[begin : end + 1]))
     reason = "it is empty" if not stripped else ""
     for candidate in candidates:
         try:

@@ -48,7 +48,7 @@ def chat_body(
     body: dict[str, Any] = {key: value for key, value in call.options.items() if key not in _OURS}
     if temperature is not None:
         body.setdefault("temperature", temperature)
-    limit = call.max_tokens or max_tokens
+    limit = min(call.max_tokens or max_tokens, max_tokens)
     asked = count_of(body.pop("max_completion_tokens", None)) or count_of(body.get("max_tokens"))
     body["max_tokens"] = min(limit, asked or limit)
     body["model"] = model
@@ -79,7 +79,7 @@ def chosen_model(
     served = [mapping(entry) for entry in entries] if isinstance(entries, list) else []
     served = [entry for entry in served if text_of(entry.get("id"))]
     if wanted is not None:
-        served = [entry for entry in served if entry["id"] == wanted]
+        served = [entry for entry in served if entry["id"] in (wanted, f"{wanted}:latest")]
         if not served:
             return ModelInfo(model=wanted, context=context, decision=False)
     if not served:

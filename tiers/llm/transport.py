@@ -126,7 +126,12 @@ class Transport:
         """The decoded object of an answer, and the seconds that it took. Raises `TierError`."""
         begun = time.monotonic()
         async with self.open(method, path, body, headers=headers) as response:
-            raw = await self.read(response)
+            document = await self.document(response)
+        return document, time.monotonic() - begun
+
+    async def document(self, response: httpx.Response) -> Mapping[str, Any]:
+        """The decoded object of a response. Raises `TierUnavailableError` for anything else."""
+        raw = await self.read(response)
         try:
             document = mapping(orjson.loads(raw))
         except orjson.JSONDecodeError:
@@ -134,9 +139,9 @@ class Transport:
         if not document:
             shown = raw[:120].decode("utf-8", "replace")
             raise TierUnavailableError(
-                f"{self.name}: {self.url}{path} answers something that is not a JSON object "
-                f"({shown!r}); is it a model endpoint?",
+                f"{self.name}: {self.url}{response.url.path} answers something that is not a JSON "
+                f"object ({shown!r}); is it a model endpoint?",
                 retry_after=30.0,
                 trouble=Trouble.GARBAGE,
             )
-        return document, time.monotonic() - begun
+        return document

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from tiers.contracts import Usage
 
 
@@ -139,7 +141,12 @@ def tool_calls_from(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
                 ToolCall(
                     call_id=text_of(entry.get("id")) or f"call_{number}",
                     name=name,
-                    arguments=text_of(function.get("arguments")),
+                    arguments=arguments_of(function.get("arguments")),
                 )
             )
     return tuple(found)
+
+
+def arguments_of(value: object) -> str:
+    """The arguments of a call as text; some servers write the object itself."""
+    return orjson.dumps(value).decode() if isinstance(value, dict) else text_of(value)

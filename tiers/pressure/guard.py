@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from tiers.llm.client import LlmClient
+from tiers.llm.port import Throttled
 from tiers.pressure.levels import Level, Pressure, Stance, following, reasons
 from tiers.pressure.settings import GuardSettings
 from tiers.runtime.states import ServerState, ServerStatus
@@ -52,7 +52,7 @@ class MemoryGuard:
         *,
         settings: GuardSettings,
         read: Callable[[], Pressure],
-        clients: Mapping[TierName, LlmClient],
+        clients: Mapping[TierName, Throttled],
         servers: Servers,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
