@@ -209,6 +209,7 @@ def _tier(status: ServerStatus) -> TierStatus:
         restarts=status.restarts,
         rss_bytes=status.rss_bytes,
         detail=status.detail,
+        work=status.work,
     )
 
 
@@ -223,7 +224,6 @@ def _tier_part(tier: TierStatus, status: ServerStatus) -> PartStatus:
         since=status.since,
         required=True,
     )
-        work=status.work,
 
 
 def _source_part(status: SourceStatus) -> PartStatus:
