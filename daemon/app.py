@@ -170,7 +170,7 @@ async def start_daemon(
         guard = MemoryGuard(
             settings=settings.guard,
             read=PressureReader(gpus=_uses_gpus(settings)),
-            clients=tiers.clients,
+            clients=tiers.pools,
             servers=fleet,
         )
         if settings.guard.enabled:
