@@ -247,6 +247,38 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class BackendSettings(_Section):
+    """A server for every tier that names no endpoint, in use while `tiers.backend` names it."""
+
+    endpoint: str | None = Field(None, description="its URL")
+    api_key_file: Path | None = Field(None, description="file whose first line is its key")
+    model: str | None = Field(None, min_length=1, description="the model's name there")
+    trigger_model: str | None = Field(
+        None, min_length=1, description="another one for the trigger tier"
+    )
+    review_model: str | None = Field(
+        None, min_length=1, description="another one for the review tier"
+    )
+    meta_model: str | None = Field(None, min_length=1, description="another one for the meta tier")
+
+    _is_url = field_validator("endpoint")(_url)
+
+    def model_for(self, tier: TierName) -> str | None:
+        """What the tier's model is called there; None where nobody said."""
+        named: dict[TierName, str | None] = {
+            TierName.TRIGGER: self.trigger_model,
+            TierName.REVIEW: self.review_model,
+            TierName.META: self.meta_model,
+        }
+        return named[tier] or self.model
+
+
+class OllamaSettings(BackendSettings):
+    """An Ollama for every tier that names no endpoint, while `tiers.backend` is ollama."""
+
+    endpoint: str | None = Field("http://127.0.0.1:11434", description="its URL")
+
+
 class ToolLoopSettings(_Section):
     """How much looking-up one answer may do."""
 

@@ -151,14 +151,12 @@ def _put_backend(
     backend = environ.get("LLM_BACKEND")
     if not backend:
         return {}
-    tiers = document.get("tiers", {})
-    placed: dict[tuple[str, ...], str] = {}
+    _put(document, ("tiers", "backend"), backend)
+    placed: dict[tuple[str, ...], str] = {("tiers", "backend"): "LLM_BACKEND"}
     for tier in TierName:
-        own = tiers.get(tier.value, {}) if isinstance(tiers, dict) else {}
+        own = document["tiers"].get(tier.value, {})
         if isinstance(own, dict) and "backend" not in own:
-            keys = ("tiers", tier.value, "backend")
-            _put(document, keys, backend)
-            placed[keys] = "LLM_BACKEND"
+            placed["tiers", tier.value, "backend"] = "LLM_BACKEND"
     return placed
 
 

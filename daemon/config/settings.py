@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from api.cors import unfit_origin
 from api.ports_chat import ChatOptions
+from daemon.config.backends import spread
+from daemon.notify.settings import NotifySettings
 from daemon.sources.settings import (
     BackoffSettings,
     FilesSettings,
@@ -22,7 +24,10 @@ from daemon.sources.settings import (
 )
 from daemon.store.settings import StoreSettings
 from tiers.config import (
+    Backend,
+    BackendSettings,
     MetaSettings,
+    OllamaSettings,
     ReviewSettings,
     TierSettings,
     ToolLoopSettings,
@@ -235,11 +240,25 @@ class ApiSettings(_Section):
 
 
 class TiersSettings(_Section):
-    """The three tiers."""
+    """The three tiers, and where their models run."""
 
+    backend: Backend | None = Field(
+        None,
+        description="where the models of tiers run that name no endpoint: llama_cpp (a "
+        "llama-server of our own, unless tiers.llama_cpp names one), ollama or openai; "
+        "$LLM_BACKEND overrides it; default: llama_cpp",
+    )
     trigger: TriggerSettings = Field(default_factory=TriggerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
     meta: MetaSettings = Field(default_factory=MetaSettings)
+    ollama: OllamaSettings = Field(default_factory=OllamaSettings)
+    openai: BackendSettings = Field(default_factory=BackendSettings)
+    llama_cpp: BackendSettings = Field(default_factory=BackendSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread(cls, tiers: Any) -> Any:
+        return spread(tiers) if isinstance(tiers, dict) else tiers
 
     def by_name(self) -> dict[TierName, TierSettings]:
         return {
@@ -287,6 +306,7 @@ class Settings(_Section):
     api: ApiSettings = Field(default_factory=ApiSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     def chat_options(self) -> ChatOptions:
