@@ -27,6 +27,7 @@ from api.serve import Facade
 from api.telemetry.telemetry import Telemetry
 from daemon.config.settings import Settings
 from daemon.engine import Engine, build_engine
+from daemon.errors import StartError
 from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
@@ -38,6 +39,8 @@ from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
+from daemon.notify.channel import Channel, ChannelError
+from daemon.notify.notifier import Notifier
 from daemon.remembering import make_memory
 from daemon.runtime import Failure, background, within
 from daemon.sources.base import Receipt
@@ -45,6 +48,7 @@ from daemon.sources.supervise import SourceStatus, SourceSupervisor
 from daemon.state_folder import held
 from daemon.store import cursors
 from daemon.store.open import Store, open_store
+from daemon.store.pool import Database
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.effects import EffectsView
@@ -166,6 +170,8 @@ async def start_daemon(
             observer=telemetry.calls,
         )
         stack.push_async_callback(tiers.aclose)
+        for tier, pool in tiers.pools.items():
+            telemetry.follow_queue(tier, pool.admission)
 
         guard = MemoryGuard(
             settings=settings.guard,
@@ -208,6 +214,12 @@ async def start_daemon(
             progress.part("tiers", "still loading; sources are read and rules go on meanwhile")
             await stack.enter_async_context(
                 background("start llama-servers", _ended(servers), failure=failure)
+            )
+
+        notifiers = _notifiers(settings, database=database, servers=fleet.status, host=host)
+        for notifier in notifiers:
+            await stack.enter_async_context(
+                background(f"notify {notifier.status().name}", notifier.run(), failure=failure)
             )
 
         sources, measuring = make_sources(settings, metric_sink=metrics)
@@ -253,6 +265,7 @@ async def start_daemon(
                 model_calls=engine.model_calls,
                 overflowed=lambda: engine.table.overflowed,
                 guard=guard.status if settings.guard.enabled else None,
+                channels=lambda: [notifier.status() for notifier in notifiers],
                 access=access,
             ),
             version=importlib.metadata.version("triaged"),
@@ -312,6 +325,29 @@ async def start_daemon(
             sources=supervisor.status,
             servers=fleet.status,
         )
+
+
+def _notifiers(
+    settings: Settings,
+    *,
+    database: Database,
+    servers: Callable[[], Sequence[ServerStatus]],
+    host: str,
+) -> list[Notifier]:
+    try:
+        return [
+            Notifier(
+                channel=Channel(name=name, settings=channel),
+                settings=channel,
+                common=settings.notify,
+                database=database,
+                servers=servers,
+                host=host,
+            )
+            for name, channel in settings.notify.channels.items()
+        ]
+    except ChannelError as error:
+        raise StartError(str(error)) from error
 
 
 def _uses_gpus(settings: Settings) -> bool:

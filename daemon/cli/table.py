@@ -28,6 +28,7 @@ MODULES = {
     "models": "daemon.cli.models",
     "bench": "daemon.cli.bench",
     "hardware": "daemon.cli.hardware",
+    "notify": "daemon.cli.notify",
     "keys": "daemon.cli.keys",
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a

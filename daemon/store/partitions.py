@@ -20,6 +20,7 @@ from collections.abc import Callable
 import structlog
 from psycopg import sql
 
+from daemon.store import notices
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Connection, Database
 from daemon.store.pruning import prune_patterns, prune_verdicts
@@ -118,6 +119,8 @@ class Maintenance:
         verdicts = await prune_verdicts(self._database, days=self._patterns_days)
         patterns = await prune_patterns(self._database, days=self._patterns_days)
         old = await prune_old(self._database, days=self._responses_days)
+        async with self._database.transaction() as connection:
+            await notices.prune(connection)
         return MaintenanceReport(
             made=made,
             dropped=tuple(dropped),

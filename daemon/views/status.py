@@ -17,6 +17,7 @@ from api.ports import (
     TierStatus,
 )
 from daemon.memory.recall import Memory, MemoryState
+from daemon.notify.notifier import ChannelStatus
 from daemon.sources.base import SourceState
 from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
@@ -64,6 +65,7 @@ class Parts:
     model_calls: Callable[[], Mapping[str, int]]
     overflowed: Callable[[], int]
     guard: Callable[[], GuardStatus] | None = None
+    channels: Callable[[], Sequence[ChannelStatus]] = tuple
     access: Access | None = None
 
 
@@ -113,6 +115,7 @@ class StatusView:
             parts += [self._keys_part(self._parts.access)]
         if self._parts.guard is not None:
             parts += [_guard_part(self._parts.guard())]
+        parts += [_channel_part(status) for status in self._parts.channels()]
         parts += [_source_part(status) for status in self._parts.sources()]
         return DaemonStatus(
             version=self._version,
@@ -178,6 +181,17 @@ class StatusView:
         return PartStatus(
             name=name, health=health, detail=detail, since=self._started_at, required=required
         )
+
+
+def _channel_part(status: ChannelStatus) -> PartStatus:
+    return PartStatus(
+        name=f"notify/{status.name}",
+        health=Health.DEGRADED if status.problem else Health.OK,
+        detail=status.problem or f"{status.sent} messages sent",
+        since=status.since,
+        required=False,
+        facts={"sent": status.sent, "failed": status.failed},
+    )
 
 
 def _guard_part(status: GuardStatus) -> PartStatus:
