@@ -174,8 +174,8 @@ def notes_of(results: Mapping[int, Rounds], *, what: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the facade adds to a bare model's answer.")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--requests", type=int, default=128, help="per round and target")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--requests", type=int, default=64, help="per round and target")
     parser.add_argument("--streams", default="1,8,64")
     parser.add_argument("--tokens", type=int, default=4)
     parser.add_argument("--litellm", type=Path, default=litellm_proxy.default_folder())

@@ -62,8 +62,7 @@ def upward(headers: Iterable[tuple[bytes, bytes]], *, api_key: str | None) -> di
 
 
 def downward(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Headers for the client, their names written as the endpoint wrote them. The length is the
-    sender's business."""
+    """Headers for the client. The length is the sender's business."""
     named = {
         word.strip().lower()
         for name, value in headers
