@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -13,6 +13,7 @@ from api.telemetry.instruments import Instruments
 from api.telemetry.labels import tier_model
 from api.telemetry.relayed import RelayRecorder
 from api.telemetry.requests import RequestRecorder
+from tiers.llm.port import Narrowed
 from tiers.vocabulary import TierName
 
 _CREATED = "_created"
@@ -32,13 +33,11 @@ class Telemetry(Collector):
         self.calls = CallRecorder(self._instruments)
         self.tools = ToolRecorder(self._instruments)
 
-    def follow_queue(
-        self, tier: TierName, *, running: Callable[[], int], waiting: Callable[[], int]
-    ) -> None:
+    def follow_queue(self, tier: TierName, admission: Narrowed) -> None:
         """Shows how full a tier's queue is, asked whenever somebody reads the metrics."""
         queue, model = self._instruments.queue, tier_model(tier.value)
-        queue.labels(model, "running").set_function(running)
-        queue.labels(model, "waiting").set_function(waiting)
+        queue.labels(model, "running").set_function(lambda: admission.running)
+        queue.labels(model, "waiting").set_function(lambda: admission.waiting)
 
     def collect(self) -> Iterable[Metric]:
         """A collector for a registry. When each series began is left out: it doubles their number,

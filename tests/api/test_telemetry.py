@@ -37,6 +37,7 @@ from api.telemetry.telemetry import Telemetry
 from tiers.chat_contracts import AgentEvent, TextDelta, ToolFinished, ToolStarted
 from tiers.contracts import ToolResult, ToolTrace
 from tiers.errors import QueueFullError, TierUnavailableError
+from tiers.llm.admission import Admission
 from tiers.observing import CallRecord
 from tiers.vocabulary import TierName
 
@@ -453,8 +454,9 @@ def test_calls_of_tiers_count_with_what_they_waited(telemetry: Telemetry) -> Non
     (line,) = logs
     assert (line["event"], line["request_id"], line["tier"]) == ("model called", "r-1", "meta")
     assert (line["waited_seconds"], line["error"]) == (0.2, "queue_full")
-    waiting = [3]
-    telemetry.follow_queue(TierName.META, running=lambda: 1, waiting=lambda: waiting[0])
+    admission = Admission(name="meta", slots=1, queue=8)
+    telemetry.follow_queue(TierName.META, admission)
+    admission.running = 1
     found = scraped(telemetry)
     labels = {"gen_ai_request_model": "tier/meta"}
     name = "gen_ai_client_operation_duration_seconds_count"
@@ -462,9 +464,10 @@ def test_calls_of_tiers_count_with_what_they_waited(telemetry: Telemetry) -> Non
     assert found.sum(name, **labels, error_type="queue_full") == 1
     assert found.sum("triaged_queue_wait_seconds_sum", **labels) == pytest.approx(0.4)
     assert found.sum("gen_ai_client_token_usage_sum", **labels, gen_ai_token_type="input") == 22
-    assert found.sum("triaged_queue_calls", **labels, state="waiting") == 3
-    waiting[0] = 0
-    assert scraped(telemetry).sum("triaged_queue_calls", **labels, state="waiting") == 0
+    assert found.sum("triaged_queue_calls", **labels, state="waiting") == 0
+    assert found.sum("triaged_queue_calls", **labels, state="running") == 1
+    admission.running = 0
+    assert scraped(telemetry).sum("triaged_queue_calls", **labels, state="running") == 0
 
 
 # --- cost
