@@ -99,3 +99,20 @@ def test_the_person_is_named_where_the_key_may_say_so(webui: WebUI, daemon: Runn
 def test_a_model_that_fails_is_told_in_a_sentence(webui: WebUI) -> None:
     answer = webui.ask("word " * 6_000, model="tier/meta").answer()
     assert "context size" in str(answer["error"])
+
+
+def test_the_responses_api_shows_host_tools_as_blocks(webui: WebUI) -> None:
+    """An admin may choose it for a connection. Outputs are lists: its page breaks on a string."""
+    settings = webui.get("/openai/config")
+    responses = {**settings, "OPENAI_API_CONFIGS": {"0": {"enable": True, "api_type": "responses"}}}
+    webui.post("/openai/config/update", responses)
+    try:
+        chat = webui.ask("how full is the disk?")
+        assert says_how_full(chat.answer()["content"])
+        items = {item["type"]: item for item in chat.answer()["output"]}
+        assert items["function_call"]["name"] == "disk_usage"
+        assert items["function_call_output"]["output"][0]["type"] == "input_text"
+        webui.until(lambda: bool(chat.answer().get("followUps")), what="followed up")
+        assert "GiB" not in chat.whole()["title"]
+    finally:
+        webui.post("/openai/config/update", settings)
