@@ -206,8 +206,26 @@ class PartStatus:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """One of the endpoints behind a tier. `state` is closed (it is asked), open (it is not, `why`
+    says why) or half-open (the next call tries it). `failovers` counts calls that went on from
+    here to the next endpoint, `openings` how often it stopped being asked."""
+
+    url: str
+    backend: str
+    model: str
+    state: str
+    since: datetime
+    why: str
+    in_use: bool
+    failovers: int
+    openings: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TierStatus:
-    """One llama-server or endpoint."""
+    """One tier: its llama-server, or the endpoint that answers for it now; `endpoints` are all of
+    its endpoints in the order in which they are asked."""
 
     tier: TierName
     health: Health
@@ -220,6 +238,7 @@ class TierStatus:
     detail: str
     work: ServerWork | None = None
     """None where it has no counters, or has not been asked yet."""
+    endpoints: Sequence[EndpointState] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

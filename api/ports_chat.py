@@ -125,3 +125,8 @@ class TierTargets(Protocol):
     """The three model endpoints, asked anew for every request."""
 
     def target(self, tier: TierName) -> TierTarget: ...
+
+    def unreachable(self, target: TierTarget, why: str) -> TierTarget:
+        """Told that there is no connection to the target, so that nothing was asked. Returns where
+        to ask now, which may be the same."""
+        ...

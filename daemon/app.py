@@ -170,6 +170,7 @@ async def start_daemon(
             observer=telemetry.calls,
         )
         stack.push_async_callback(tiers.aclose)
+        await stack.enter_async_context(background("endpoints", tiers.watch(), failure=failure))
         for tier, pool in tiers.pools.items():
             telemetry.follow_queue(tier, pool.admission)
 
@@ -259,6 +260,7 @@ async def start_daemon(
             database=database,
             parts=Parts(
                 servers=fleet.status,
+                endpoints=lambda: {tier: pool.status() for tier, pool in tiers.pools.items()},
                 sources=supervisor.status,
                 memory=memory,
                 waiting_batches=lambda: engine.intake.waiting,
@@ -281,9 +283,7 @@ async def start_daemon(
             memories=MemoriesView(memory=memory),
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
-            targets=TargetsView(
-                settings=settings.tiers.by_name(), servers=fleet.status, endpoint=fleet.endpoint
-            ),
+            targets=TargetsView(pools=tiers.pools, servers=fleet.status),
             proposals=ProposalsView(),
             clerk=tiers.clerk,
             responses=ResponsesView(database=database, settings=settings.store.retention),

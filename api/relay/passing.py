@@ -86,7 +86,9 @@ class Passing:
         scope: Scope,
         send: Send,
         sending: _Sending,
+        tried: frozenset[str] = frozenset(),
     ) -> None:
+        """`tried` are the URLs where there was no connection: nothing was asked there."""
         headers = upward(scope["headers"], api_key=target.api_key)
         headers["x-request-id"] = request_id_of(scope)
         try:
@@ -107,7 +109,11 @@ class Passing:
                     body=body,
                 )
         except UnreachableError as error:
-            now = self._targets.target(asked.tier)  # the daemon may have noticed by now
+            now = self._targets.unreachable(target, str(error))
+            tried |= {target.url}
+            if not now.detail and now.url not in tried:
+                await self._exchange(asked, now, scope, send, sending, tried)
+                return
             said = refusals.down(now) if now.detail else refusals.unreachable(now, str(error))
             sending.refuse(said, Outcome.UNAVAILABLE)
             return

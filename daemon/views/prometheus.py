@@ -26,6 +26,8 @@ _WORK = (
 )
 """Counters of `ServerWork` by field, which is the metric's name after `triaged_tier_`, too."""
 
+_BREAKER = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
+
 
 def render(status: DaemonStatus, *recorded: Collector) -> bytes:
     """Prometheus text of the status, and of what was recorded as it happened."""
@@ -139,6 +141,7 @@ class _Snapshot(Collector):
             if server.rss_bytes is not None:
                 memory.add_metric([server.tier.value], server.rss_bytes)
         yield from (memory, restarts)
+        yield from self._endpoints()
         yield from self._states()
         yield from self._work()
 
@@ -173,6 +176,33 @@ class _Snapshot(Collector):
             requests.add_metric([tier, "running"], work.running)
             requests.add_metric([tier, "waiting"], work.waiting)
         yield requests
+
+    def _endpoints(self) -> Iterable[Metric]:
+        labels = ["tier", "endpoint"]
+        in_use = GaugeMetricFamily(
+            "triaged_endpoint_in_use", "1 where the tier's next call goes.", labels=labels
+        )
+        breaker = GaugeMetricFamily(
+            "triaged_endpoint_breaker",
+            "0 closed: it is asked; 1 half-open: the next call tries it; 2 open: it is not asked.",
+            labels=labels,
+        )
+        failovers = CounterMetricFamily(
+            "triaged_endpoint_failovers", "Calls that went on to the next endpoint.", labels=labels
+        )
+        openings = CounterMetricFamily(
+            "triaged_endpoint_openings",
+            "Times that an endpoint stopped being asked.",
+            labels=labels,
+        )
+        for tier in self._status.tiers:
+            for endpoint in tier.endpoints:
+                named = [tier.tier.value, endpoint.url]
+                in_use.add_metric(named, float(endpoint.in_use))
+                breaker.add_metric(named, _BREAKER[endpoint.state])
+                failovers.add_metric(named, endpoint.failovers)
+                openings.add_metric(named, endpoint.openings)
+        yield from (in_use, breaker, failovers, openings)
 
 
 def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:

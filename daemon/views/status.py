@@ -14,7 +14,6 @@ from api.ports import (
     Health,
     LedgerEntry,
     PartStatus,
-    TierStatus,
 )
 from daemon.memory.recall import Memory, MemoryState
 from daemon.notify.notifier import ChannelStatus
@@ -23,21 +22,13 @@ from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
+from daemon.views.tiers import served_by_others, tier_part, tier_status
+from tiers.llm.endpoint import EndpointStatus
 from tiers.pressure.guard import GuardStatus
 from tiers.pressure.levels import Level
-from tiers.runtime.states import ServerState, ServerStatus
+from tiers.runtime.states import ServerStatus
+from tiers.vocabulary import TierName
 
-_TIER_HEALTH = {
-    ServerState.READY: Health.OK,
-    ServerState.BUSY: Health.OK,
-    ServerState.ABSENT: Health.STARTING,
-    ServerState.STARTING: Health.STARTING,
-    ServerState.LOADING: Health.STARTING,
-    ServerState.STALLED: Health.DEGRADED,
-    ServerState.COOLING: Health.DEGRADED,
-    ServerState.FAILED: Health.DOWN,
-    ServerState.STOPPED: Health.DOWN,
-}
 _SOURCE_HEALTH = {
     SourceState.STARTING: Health.STARTING,
     SourceState.RUNNING: Health.OK,
@@ -65,6 +56,7 @@ class Parts:
     model_calls: Callable[[], Mapping[str, int]]
     overflowed: Callable[[], int]
     guard: Callable[[], GuardStatus] | None = None
+    endpoints: Callable[[], Mapping[TierName, Sequence[EndpointStatus]]] = dict
     channels: Callable[[], Sequence[ChannelStatus]] = tuple
     access: Access | None = None
 
@@ -104,11 +96,13 @@ class StatusView:
             )
             for entry in counts:
                 states[entry.state] = states.get(entry.state, 0) + entry.count
-        tiers = [_tier(status) for status in self._parts.servers()]
+        servers, endpoints = self._parts.servers(), self._parts.endpoints()
+        tiers = [tier_status(server, endpoints.get(server.tier, ())) for server in servers]
+        backed = {f"tier/{tier.value}" for tier in served_by_others(tiers)}
         parts = [self._store_part(store_problem), self._intake_part()]
         parts += [
-            _tier_part(tier, status)
-            for tier, status in zip(tiers, self._parts.servers(), strict=True)
+            tier_part(tier, server, endpoints.get(server.tier, ()))
+            for tier, server in zip(tiers, servers, strict=True)
         ]
         parts += [self._memory_part()]
         if self._parts.access is not None:
@@ -121,7 +115,9 @@ class StatusView:
             version=self._version,
             host=self._host,
             started_at=self._started_at,
-            ready=all(part.health is Health.OK for part in parts if part.required),
+            ready=all(
+                part.health is Health.OK or part.name in backed for part in parts if part.required
+            ),
             parts=parts,
             tiers=tiers,
             accounting=count,
@@ -209,34 +205,6 @@ def _guard_part(status: GuardStatus) -> PartStatus:
         since=status.since,
         required=False,
         facts={"level": int(status.level), "steps": status.steps},
-    )
-
-
-def _tier(status: ServerStatus) -> TierStatus:
-    return TierStatus(
-        tier=status.tier,
-        health=_TIER_HEALTH[status.state],
-        state=status.state.value,
-        model=status.model,
-        url=status.url,
-        pid=status.pid,
-        restarts=status.restarts,
-        rss_bytes=status.rss_bytes,
-        detail=status.detail,
-        work=status.work,
-    )
-
-
-def _tier_part(tier: TierStatus, status: ServerStatus) -> PartStatus:
-    detail = f"{tier.state} at {tier.url} with {tier.model}"
-    if tier.detail:
-        detail += f": {tier.detail}"
-    return PartStatus(
-        name=f"tier/{tier.tier.value}",
-        health=tier.health,
-        detail=detail,
-        since=status.since,
-        required=True,
     )
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from api.ports_chat import TierTarget
-from tiers.config import BUNDLED, TierSettings
+from tiers.config import BUNDLED
+from tiers.errors import TierUnavailableError, Trouble
+from tiers.llm.breaker import BreakerState
+from tiers.llm.endpoint import Endpoint
+from tiers.llm.pool import Pool
 from tiers.llm.requests import read_key
 from tiers.runtime.states import ServerState, ServerStatus
 from tiers.vocabulary import TierName
@@ -31,33 +35,64 @@ class TargetsView:
     def __init__(
         self,
         *,
-        settings: Mapping[TierName, TierSettings],
+        pools: Mapping[TierName, Pool],
         servers: Callable[[], Sequence[ServerStatus]],
-        endpoint: Callable[[TierName], str],
     ) -> None:
-        self._settings = settings
+        self._pools = pools
         self._servers = servers
-        self._endpoint = endpoint
         self._keys = {
-            tier: read_key(name=tier.value, settings=each) for tier, each in settings.items()
+            endpoint: read_key(name=tier.value, settings=pool.settings_of(endpoint))
+            for tier, pool in pools.items()
+            for endpoint in pool.endpoints
         }
 
     def target(self, tier: TierName) -> TierTarget:
-        settings = self._settings[tier]
-        status = next(status for status in self._servers() if status.tier is tier)
+        pool = self._pools[tier]
+        endpoint = self._endpoint(pool)
+        settings = pool.settings_of(endpoint)
         named = None if settings.own_server or settings.model == BUNDLED else settings.model
-        loading = status.state in _LOADING
+        detail, served, loading = "", endpoint.client.model or settings.model, False
+        if endpoint.own:
+            status = self._server(tier)
+            detail = "" if status.state.serves else status.detail or _SAID[status.state]
+            served, loading = status.model, status.state in _LOADING and not status.detail
+        elif endpoint.state is BreakerState.OPEN:
+            # A single endpoint is always asked: its own words are the best there are.
+            detail = endpoint.why if len(pool.endpoints) > 1 else ""
         return TierTarget(
             tier=tier,
-            url=self._endpoint(tier),
+            url=endpoint.client.url,
             backend=settings.backend,
-            api_key=self._keys[tier],
+            api_key=self._keys[endpoint],
             model=named,
-            served=status.model,
-            detail="" if status.state.serves else status.detail or _SAID[status.state],
-            loading=loading and not status.detail,
+            served=served,
+            detail=detail,
+            loading=loading,
             retry_after=_SOON if loading else _LATER,
             progress=None,
             most=settings.parallel + settings.queue,
             patience=settings.timeout_seconds,
         )
+
+    def unreachable(self, target: TierTarget, why: str) -> TierTarget:
+        pool = self._pools[target.tier]
+        for endpoint in pool.endpoints:
+            if endpoint.client.url == target.url:
+                error = TierUnavailableError(
+                    f"{target.tier.value}: nothing answers at {target.url} ({why})",
+                    retry_after=_SOON,
+                    trouble=Trouble.REFUSED,
+                )
+                endpoint.failed(pool.enter(endpoint), error)
+        return self.target(target.tier)
+
+    def _endpoint(self, pool: Pool) -> Endpoint:
+        """Of our own server we know without asking that it does not answer."""
+        preferred = pool.preferred()
+        if preferred.own and not self._server(pool.tier).state.serves:
+            others = [each for each in pool.endpoints if not each.own and pool.admits(each)]
+            return others[0] if others else preferred
+        return preferred
+
+    def _server(self, tier: TierName) -> ServerStatus:
+        return next(status for status in self._servers() if status.tier is tier)

@@ -336,6 +336,9 @@ class FakeTargets:
         self.url = ""
         self.changes: dict[str, Any] = {}
 
+    def unreachable(self, target: TierTarget, why: str) -> TierTarget:
+        return self.target(target.tier)
+
     def target(self, tier: TierName) -> TierTarget:
         target = TierTarget(
             tier=tier,

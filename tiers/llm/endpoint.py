@@ -227,7 +227,7 @@ class Endpoint:
         if before is BreakerState.CLOSED:
             self._openings += 1
             log.warning(
-                "endpoint is not asked for a while",
+                "endpoint does not answer",
                 tier=self.client.name,
                 url=self.client.url,
                 why=str(error),
