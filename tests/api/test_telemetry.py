@@ -194,7 +194,9 @@ async def test_a_client_that_goes_away_is_counted(telemetry: Telemetry) -> None:
                 "POST", "/v1/chat/completions", json={**QUESTION, "stream": True}
             ) as answer,
         ):
-            await anext(answer.aiter_bytes())
+            got, parts = b"", answer.aiter_bytes()
+            while got.count(b"data:") < 4:
+                got += await anext(parts)
             active = scraped(telemetry)
             assert active.sum("triaged_answers_active", endpoint="chat") == 1
             assert active.sum("http_server_active_requests") == 1
