@@ -58,8 +58,11 @@ def parse_mounts(mountinfo: str, exclude: Iterable[str]) -> list[Mount]:
         head, tail = fields.split(" "), rest.split(" ")
         if not separator or len(head) < 6 or len(tail) < 2:
             continue
-        device, root, target, options = head[2], head[3], _plain(head[4]), head[5].split(",")
+        device, root, target = head[2], head[3], _plain(head[4])
         fstype, source = tail[0], _plain(tail[1])
+        # The file system's own options, not the mount's: a service that systemd lets write nowhere
+        # (ProtectSystem=strict) sees everything mounted read-only.
+        options = tail[2].split(",") if len(tail) > 2 else []
         if "ro" in options or fstype in _IMAGES or _is_pseudo(fstype, target):
             continue
         if len(target.encode()) > _LONGEST_TARGET:

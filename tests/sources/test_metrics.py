@@ -236,13 +236,22 @@ MOUNTINFO = """\
 30 22 0:44 / /run rw - tmpfs tmpfs rw
 31 22 0:45 / /run/user/1000 rw - tmpfs tmpfs rw
 32 22 0:46 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
+33 22 8:2 / /srv/sandboxed ro,relatime - ext4 /dev/sda2 rw
+34 22 8:3 / /srv/archive ro,relatime - ext4 /dev/sda3 ro
 a line that is broken
 """
 
 
 def test_mounts_worth_measuring() -> None:
     mounts = parse_mounts(MOUNTINFO, ["/run/user/*"])
-    assert [m.target for m in mounts] == ["/", "/home", "/media/my disk", "/net/share", "/run"]
+    assert [m.target for m in mounts] == [
+        "/",
+        "/home",
+        "/media/my disk",
+        "/net/share",
+        "/run",
+        "/srv/sandboxed",  # read-only for us alone, by ProtectSystem=strict
+    ]
 
 
 async def test_mounts_of_strange_names_hide_no_others(tmp_path: Path) -> None:
