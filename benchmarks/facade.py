@@ -38,7 +38,7 @@ from benchmarks.watched import QUIET, daemon, free_ports, scratch_folder
 
 BAR_ADDED_MS = 2.4
 _PROMPT = "How full are the disks of this host?"
-_DIRECT = "llama-server"
+_DIRECT = "endpoint alone"
 _FACADE = "triaged"
 _LITELLM = "LiteLLM"
 _CHAT = "/v1/chat/completions"
@@ -240,9 +240,9 @@ def main() -> None:
                 )
             )
     for title, results, what in (
-        (f"A bare model's answer of {options.tokens} tokens by way of the facade", real, "added"),
+        (f"llama-server: a bare model's answer of {options.tokens} tokens", real, "added"),
         (
-            f"The same, {_PACED_TOKENS} tokens, one every {1e3 * _PACE_SECONDS:g} ms by the clock",
+            f"Paced endpoint: {_PACED_TOKENS} tokens, one every {1e3 * _PACE_SECONDS:g} ms by the clock",
             by_clock,
             "added, paced",
         ),
