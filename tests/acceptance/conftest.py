@@ -13,20 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running import Running, ended, free_port
-
-QUIET = """
-[sources]
-syslog_fallback = false
-[sources.journald]
-enabled = false
-[sources.systemd]
-enabled = false
-[sources.metrics]
-enabled = false
-[sources.schedule]
-enabled = false
-"""
+from running import QUIET, Running, ended, free_port
 
 
 @pytest.fixture

@@ -19,6 +19,19 @@ import psutil
 
 TRIAGED = Path(sys.executable).with_name("triaged")
 START_SECONDS = 60.0
+QUIET = """
+[sources]
+syslog_fallback = false
+[sources.journald]
+enabled = false
+[sources.systemd]
+enabled = false
+[sources.metrics]
+enabled = false
+[sources.schedule]
+enabled = false
+"""
+"""Sources off: what happens is only what the test gives to watch."""
 
 
 def free_port() -> int:

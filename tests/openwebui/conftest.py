@@ -16,20 +16,7 @@ from webui import WebUI, started
 # The daemon in a process of its own is the acceptance tests' affair.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "acceptance"))
 
-from running import Running, ended
-
-QUIET = """
-[sources]
-syslog_fallback = false
-[sources.journald]
-enabled = false
-[sources.systemd]
-enabled = false
-[sources.metrics]
-enabled = false
-[sources.schedule]
-enabled = false
-"""
+from running import QUIET, Running, ended
 
 
 @contextlib.contextmanager
