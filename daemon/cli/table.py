@@ -28,6 +28,7 @@ MODULES = {
     "models": "daemon.cli.models",
     "bench": "daemon.cli.bench",
     "hardware": "daemon.cli.hardware",
+    "llama": "daemon.cli.llama",
     "notify": "daemon.cli.notify",
     "keys": "daemon.cli.keys",
 }

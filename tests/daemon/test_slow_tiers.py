@@ -11,6 +11,7 @@ import pytest
 
 from daemon import app
 from daemon.config.settings import Settings
+from tiers.runtime.flags import REQUIRED_FLAGS
 
 
 def _free_port() -> int:
@@ -24,7 +25,14 @@ async def test_sources_and_rules_do_not_wait_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = tmp_path / "llama-server"
-    never.write_text("#!/bin/sh\nexec sleep 600\n")
+    never.write_text(
+        "#!/bin/sh\n"
+        "case $1 in\n"
+        "--version) echo 'version: 0.6.0 (build 11549, commit abc)' ;;\n"
+        f"--help) printf '%s\\n' {' '.join(sorted(REQUIRED_FLAGS))} ;;\n"
+        "*) exec sleep 600 ;;\n"
+        "esac\n"
+    )
     never.chmod(0o755)
     monkeypatch.setenv("LLAMA_BIN", str(never))
     monkeypatch.setattr(app, "_TIERS_SECONDS", 0.2)

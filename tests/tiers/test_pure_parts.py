@@ -25,6 +25,7 @@ from tiers.llm.neutralise import fence_for, middle_cut, neutralise
 from tiers.llm.sse import MAX_EVENT_BYTES, SseOverflowError, SseParser
 from tiers.runtime.binary import find_binary
 from tiers.runtime.errors import MisconfiguredError
+from tiers.runtime.flags import REQUIRED_FLAGS
 from tiers.runtime.gguf_header import read_model_file
 from tiers.runtime.liveness import (
     Liveness,
@@ -279,12 +280,15 @@ def test_bundled_servers_are_small(tiny_model: Path) -> None:
 
 def test_llama_bin_may_name_a_folder(tmp_path: Path) -> None:
     program = tmp_path / "llama-server"
-    program.write_text("#!/bin/sh\n")
+    program.write_text(
+        "#!/bin/sh\necho 'version: 0.6.0 (build 11549, commit abc)'\n"
+        f"printf '%s\\n' {' '.join(sorted(REQUIRED_FLAGS))}\n"
+    )
     with pytest.raises(MisconfiguredError, match="not executable"):
         find_binary({"LLAMA_BIN": str(tmp_path)})
     program.chmod(0o755)
     assert find_binary({"LLAMA_BIN": str(tmp_path)}).path == program
-    assert find_binary({"PATH": str(tmp_path)}).origin == "PATH"
+    assert find_binary({"PATH": f"{tmp_path}:/usr/bin"}).origin == "PATH"
     assert find_binary({"PATH": "/nowhere"}).origin == "wheel"
 
 

@@ -22,17 +22,19 @@ def survey(
     *,
     folders: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
+    builds: Path | None = None,
     root: Path = Path("/"),
 ) -> Machine:
-    """`folders` are where models and state are or will be. Blocks for about a second, most of it
-    to ask llama-server. Raises ValueError where `/proc` does not tell of memory."""
+    """`folders` are where models and state are or will be, `builds` where own llama-servers are.
+    Blocks for about a second, most of it to ask llama-server. Raises ValueError where `/proc` does
+    not tell of memory."""
     environ = os.environ if environ is None else environ
     limits = read_limits(root)
     processor = read_processor(root, quota=limits.threads)
     memory = read_memory(root, limits=limits)
     theirs, driver_note = nvidia.read_gpus()
     gpus = (*theirs, *amd.read_gpus(root))
-    listed, list_note = _listed(environ)
+    listed, list_note = _listed(environ, builds)
     container = read_container(root)
     notes = [
         note
@@ -55,9 +57,11 @@ def survey(
     )
 
 
-def _listed(environ: Mapping[str, str]) -> tuple[tuple[ListedDevice, ...], str]:
+def _listed(
+    environ: Mapping[str, str], builds: Path | None
+) -> tuple[tuple[ListedDevice, ...], str]:
     try:
-        return list_devices(find_binary(environ))
+        return list_devices(find_binary(environ, builds=builds))
     except MisconfiguredError as error:
         return (), str(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,38 @@ _BATCH = 2048
 """Tokens that are taken in at once; llama.cpp's own default."""
 _WARNINGS = 2
 """Verbosity that logs warnings and errors; the next writes several lines per request."""
+
+REQUIRED_FLAGS = frozenset(
+    {
+        "--model",
+        "--alias",
+        "--host",
+        "--port",
+        "--ctx-size",
+        "--parallel",
+        "--threads",
+        "--n-gpu-layers",
+        "--cache-type-k",
+        "--cache-type-v",
+        "--no-slots",
+        "--jinja",
+    }
+)
+"""Without these a llama-server is not what the settings say, or shows others' prompts."""
+OPTIONAL_FLAGS = frozenset(
+    {
+        "--threads-http",
+        "--cache-ram",
+        "--ubatch-size",
+        "--batch-size",
+        "--verbosity",
+        "--sleep-idle-seconds",
+        "--metrics",
+        "--fit",
+        "--no-ui",
+    }
+)
+"""These only make it faster, smaller or quieter."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +73,10 @@ class ServerFlags:
         """Where this machine reaches it."""
         return url_of(connect_host(self.host), self.port)
 
-    def argv(self) -> list[str]:
-        """The arguments of a llama-server program."""
-        arguments: dict[str, str | int] = {
+    def argv(self, known: Set[str] | None = None) -> list[str]:
+        """The arguments of a llama-server program. `known` are the options that it has: what only
+        makes it faster or quieter is left out where it has not; None passes everything."""
+        arguments: dict[str, str | int | None] = {
             "--model": str(self.model),
             "--alias": self.alias,
             "--host": self.host,
@@ -62,8 +96,14 @@ class ServerFlags:
             arguments["--sleep-idle-seconds"] = self.sleep_idle_seconds
         if self.gpu_layers >= 0:
             arguments["--n-gpu-layers"] = self.gpu_layers
-        words = [str(word) for pair in arguments.items() for word in pair]
-        return [*words, "--metrics", "--no-slots", "--jinja"]
+        if not self.fit:
+            arguments["--fit"] = "off"
+        arguments |= dict.fromkeys(("--metrics", "--no-slots", "--jinja", "--no-ui"))
+        words: list[str] = []
+        for name, value in arguments.items():
+            if known is None or name in known or name not in OPTIONAL_FLAGS:
+                words += [name] if value is None else [name, str(value)]
+        return words
 
     def wheel_parameters(self) -> dict[str, Any]:
         """The same as attributes of the wheel's `CommonParams`."""

@@ -19,6 +19,7 @@ from tiers.runtime.errors import MisconfiguredError
 from tiers.runtime.flags import connect_host, url_of
 from tiers.runtime.liveness import LivenessLimits
 from tiers.runtime.models import server_flags
+from tiers.runtime.own_builds import builds_folder
 from tiers.runtime.ownership import free_port
 from tiers.runtime.restarts import RestartPolicy
 from tiers.runtime.server import LlamaServer
@@ -38,9 +39,12 @@ class Fleet:
         state_dir: Path,
         *,
         environ: Mapping[str, str] | None = None,
+        builds: Path | None = None,
         policy: RestartPolicy | None = None,
         limits: LivenessLimits | None = None,
     ) -> None:
+        """`builds` is where own llama-servers are; that of the state folder without."""
+        self._builds = builds or builds_folder(state_dir)
         self._settings = dict(settings)
         self._state_dir = state_dir
         self._environ = os.environ if environ is None else environ
@@ -60,7 +64,9 @@ class Fleet:
         failed: so each sees how much memory is left. A server that fails stops no other and goes
         on trying; its status says why. `on_progress` hears of every change from then on."""
         try:
-            binary: Binary | str = await asyncio.to_thread(find_binary, self._environ)
+            binary: Binary | str = await asyncio.to_thread(
+                find_binary, self._environ, builds=self._builds
+            )
         except MisconfiguredError as error:
             binary = str(error)
         try:

@@ -13,16 +13,12 @@ from pathlib import Path
 from tiers.nofollow import no_follow
 from tiers.runtime import child
 from tiers.runtime.binary import Binary
+from tiers.runtime.environment import kept_environment
 from tiers.runtime.flags import ServerFlags
 from tiers.runtime.ownership import MARK, Mark
 
 _TERM_SECONDS = 3.0
 _KILL_SECONDS = 5.0
-# What the daemon's own environment says to llama-server stays outside: LLAMA_ARG_TOOLS alone
-# would give its callers a shell.
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-_KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "GGML_", "VK_", "OMP_")
-
 # Web pages of elsewhere have no business here. By environment, because older builds end at
 # arguments that they do not know.
 _ONLY_LOCAL_PAGES = {"LLAMA_ARG_CORS_ORIGINS": "localhost"}
@@ -33,7 +29,8 @@ def command(binary: Binary, flags: ServerFlags) -> list[str]:
     begin = [sys.executable, "-I", child.__file__, str(os.getpid())]
     if binary.path is None:
         return [*begin, "wheel", json.dumps(flags.wheel_parameters())]
-    return [*begin, "exec", str(binary.path), *flags.argv()]
+    known = binary.capabilities.flags if binary.capabilities is not None else None
+    return [*begin, "exec", str(binary.path), *flags.argv(known)]
 
 
 async def spawn(
@@ -44,12 +41,7 @@ async def spawn(
     Call it from the thread that lives as long as the daemon: the kernel reports the parent's
     death when the *thread* that started the child ends.
     """
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key in _KEPT or key.startswith(_KEPT_PREFIXES)
-    }
-    environment |= {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
+    environment = kept_environment() | {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
     if api_key is not None:  # not an argument: those are seen by every user
         environment["LLAMA_API_KEY"] = api_key
     appending = os.O_WRONLY | os.O_APPEND | os.O_CREAT
