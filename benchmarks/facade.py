@@ -242,7 +242,7 @@ def main() -> None:
     for title, results, what in (
         (f"llama-server: a bare model's answer of {options.tokens} tokens", real, "added"),
         (
-            f"Paced endpoint: {_PACED_TOKENS} tokens, one every {1e3 * _PACE_SECONDS:g} ms by the clock",
+            f"Paced endpoint: {_PACED_TOKENS} tokens, one every {1e3 * _PACE_SECONDS:g} ms",
             by_clock,
             "added, paced",
         ),
