@@ -1,5 +1,6 @@
 """What answers on 8083.
 
 Read in this order: `ports` (what it needs of the daemon), `app` (the FastAPI factory), `openai`
-(the OpenAI-compatible facade), `operator` (events, incidents, status, health), `web` (the page).
+(the OpenAI-compatible facade), `relay` (the bare models), `operator` (events, incidents, status,
+health), `telemetry` (what is measured), `web` (the page).
 """
