@@ -31,6 +31,8 @@ MODULES = {
     "llama": "daemon.cli.llama",
     "notify": "daemon.cli.notify",
     "keys": "daemon.cli.keys",
+    "backup": "daemon.cli.backup",
+    "restore": "daemon.cli.backup",
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a
 command that has commands of its own."""

@@ -1,0 +1,72 @@
+"""All state in one file, by the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TRIAGED = Path(sys.executable).with_name("triaged")
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="triaged-archive-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def _triaged(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(TRIAGED), "--state-dir", str(state), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**os.environ, "COLUMNS": "300"},
+    )
+
+
+@pytest.mark.timeout(240)
+def test_state_goes_into_one_file_and_comes_back(state: Path, tmp_path: Path) -> None:
+    assert _triaged(state, "keys", "add", "first").returncode == 0
+    saved = _triaged(state, "backup", "--json")
+    assert saved.returncode == 0, saved.stderr
+    told = json.loads(saved.stdout)
+    file = Path(told["file"])
+    assert file.parent == state / "backups"
+    assert file.stat().st_mode & 0o077 == 0
+    assert told["keys"] is True
+    assert told["bytes"] == file.stat().st_size
+    assert list(file.parent.iterdir()) == [file]
+
+    assert _triaged(state, "keys", "add", "second").returncode == 0
+    (state / "memory").mkdir(exist_ok=True)
+    (state / "memory" / "stale").touch()
+    back = _triaged(state, "restore", str(file))
+    assert back.returncode == 0, back.stderr
+    keys = (state / "keys.toml").read_text()
+    assert "first" in keys
+    assert "second" not in keys
+    assert not (state / "memory").exists()
+
+    # What is no backup, or half of one, changes nothing.
+    half = tmp_path / "half.tar"
+    half.write_bytes(file.read_bytes()[:3000])
+    foreign = tmp_path / "foreign.tar"
+    with tarfile.open(foreign, "w") as tar:
+        tar.add(file, arcname="../../keys.toml")
+    for wrong in (half, foreign):
+        refused = _triaged(state, "restore", str(wrong))
+        assert refused.returncode == 1
+        assert "no whole backup" in refused.stderr
+    assert (state / "keys.toml").read_text() == keys
+    assert _triaged(state, "restore", str(tmp_path / "none")).returncode == 4
+    assert not [path for path in state.iterdir() if path.name.startswith(".restore")]
