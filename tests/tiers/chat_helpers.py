@@ -12,6 +12,7 @@ from tiers.agent import Agent
 from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
+    ChatAgent,
     ClientCall,
     ClientCalls,
     Conversation,
@@ -96,7 +97,7 @@ def small(client: LlmClient, box: Box, *, clock: Clock | None = None) -> Agent:
     )
 
 
-async def ask(agent: Agent, *texts: str, **options: Any) -> list[AgentEvent]:
+async def ask(agent: ChatAgent, *texts: str, **options: Any) -> list[AgentEvent]:
     messages = []
     for number, text in enumerate(texts):
         messages.append({"role": "user" if number % 2 == 0 else "assistant", "content": text})

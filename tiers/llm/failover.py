@@ -135,10 +135,13 @@ class FailoverClient:
     async def _looked_up(self, ask: Callable[[Endpoint], Awaitable[_Answer]]) -> _Answer:
         """Look-ups take no trial and prove nothing; that nobody answers they notice."""
         errors: list[TierError] = []
-        for endpoint in self._pool.order(self._endpoints):
+        order = self._pool.order(self._endpoints)
+        for number, endpoint in enumerate(order):
             ticket = self._pool.enter(endpoint)
+            alone = number == len(order) - 1 and not self._followed
             try:
-                return await ask(endpoint)
+                async with _unless_it_hangs(endpoint, alone=alone):
+                    return await ask(endpoint)
             except (TierUnavailableError, TierMisfitError) as error:
                 endpoint.failed(ticket, error)
                 errors.append(error)
@@ -169,6 +172,31 @@ class FailoverClient:
     @property
     def _next(self) -> Endpoint:
         return self._pool.preferred(self._endpoints)
+
+
+@contextlib.asynccontextmanager
+async def _unless_it_hangs(endpoint: Endpoint, *, alone: bool) -> AsyncIterator[None]:
+    """A look-up that is not answered is a sign of hanging, where there is another one to ask."""
+    clock = asyncio.timeout(None if alone else endpoint.hang_seconds or None)
+    try:
+        async with clock:
+            yield
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise _hangs(endpoint) from error
+    except TierUnavailableError as error:
+        if error.trouble is not Trouble.SLOW or alone:
+            raise
+        raise _hangs(endpoint) from error
+
+
+def _hangs(endpoint: Endpoint) -> TierUnavailableError:
+    return TierUnavailableError(
+        f"{endpoint.client.name}: {endpoint.client.url} hangs: it does not even answer look-ups",
+        retry_after=10.0,
+        trouble=Trouble.HANGS,
+    )
 
 
 class _Attempt:
@@ -252,12 +280,7 @@ class _Attempt:
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise TierUnavailableError(
-                f"{self.endpoint.client.name}: {self.endpoint.client.url} hangs: it answers "
-                f"neither the call nor look-ups for {seconds:g} s",
-                retry_after=10.0,
-                trouble=Trouble.HANGS,
-            ) from error
+            raise _hangs(self.endpoint) from error
 
     async def _look_on(self, clock: asyncio.Timeout, seconds: float) -> None:
         missed = 0
