@@ -130,7 +130,7 @@ def row(workers: int, name: str, taken: Rounds) -> dict[str, Cell]:
 
 @contextlib.contextmanager
 def paced(port: int, answer: Path) -> Iterator[str]:
-    """The paced endpoint's URL."""
+    """The paced endpoint's URL; `answer` is read with the first chat."""
     command = [sys.executable, "-m", "benchmarks.paced_endpoint", str(port), str(answer)]
     started = subprocess.Popen([*command, str(_PACE_SECONDS)])
     try:
@@ -195,13 +195,13 @@ def main() -> None:
     by_clock: dict[int, Rounds] = {}
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(scratch_folder("facade"))
+        answer = state / "answer.sse"
+        clocked = stack.enter_context(paced(port, answer))
         running = stack.enter_context(daemon(state, config=QUIET))
         base = str(running.http.base_url).rstrip("/")
         tiers = {tier["tier"]: tier for tier in running.http.get("/api/v1/tiers").json()["tiers"]}
         llama = tiers["meta"]["url"]
-        answer = state / "answer.sse"
         answer.write_bytes(recorded(llama, tokens=_PACED_TOKENS))
-        clocked = stack.enter_context(paced(port, answer))
         targets = [
             Target(name=_DIRECT, url=llama + _CHAT, model="tier/meta"),
             Target(name=_FACADE, url=base + _CHAT, model="tier/meta"),

@@ -22,8 +22,9 @@ _LOOK_UP = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length
 
 
 class _Paced(asyncio.Protocol):
-    def __init__(self, chunks: Sequence[bytes], seconds: float) -> None:
-        self._chunks = chunks
+    def __init__(self, answer: Path, seconds: float) -> None:
+        self._answer = answer
+        self._chunks: Sequence[bytes] = ()
         self._seconds = seconds
         self._buffer = b""
 
@@ -50,6 +51,7 @@ class _Paced(asyncio.Protocol):
         if head.startswith(b"GET"):
             self._transport.write(_LOOK_UP % (len(_MODELS), _MODELS))
             return
+        self._chunks = chunks_in(self._answer)
         self._next(0)
 
     def _next(self, number: int) -> None:
@@ -62,9 +64,10 @@ class _Paced(asyncio.Protocol):
             loop.call_later(self._seconds, self._next, number + 1)
 
 
-def chunks_of(answer: bytes) -> list[bytes]:
+@functools.lru_cache
+def chunks_in(file: Path) -> Sequence[bytes]:
     """An answer's events as HTTP chunks; the end of the stream comes with the last event."""
-    events = [event + b"\n\n" for event in answer.split(b"\n\n") if event]
+    events = [event + b"\n\n" for event in file.read_bytes().split(b"\n\n") if event]
     if len(events) > 1 and b"[DONE]" in events[-1]:
         events[-2:] = [events[-2] + events[-1]]
     written = [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
@@ -72,12 +75,12 @@ def chunks_of(answer: bytes) -> list[bytes]:
     return written
 
 
-async def serve(port: int, answer: bytes, seconds: float) -> None:
-    """Until cancelled."""
-    factory = functools.partial(_Paced, chunks_of(answer), seconds)
+async def serve(port: int, answer: Path, seconds: float) -> None:
+    """Until cancelled. `answer` is read with the first chat."""
+    factory = functools.partial(_Paced, answer, seconds)
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), float(sys.argv[3])))
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))
