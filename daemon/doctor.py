@@ -23,8 +23,9 @@ from daemon.facade import keys_path
 from daemon.intake.rules import RuleError, load_rules
 from daemon.state_folder import distrusted
 from daemon.watching import has_journal
-from tiers.runtime.binary import find_binary
+from tiers.runtime.binary import candidates, choose
 from tiers.runtime.errors import MisconfiguredError
+from tiers.runtime.own_builds import builds_folder
 from tiers.runtime.ownership import holder_of, port_is_free
 
 _LEAST_DISK = 2 * 1024**3
@@ -57,7 +58,7 @@ async def examine(settings: Settings, *, state_dir: Path) -> list[Finding]:
     looks: list[Callable[[], list[Finding]]] = [
         lambda: _state(state_dir),
         lambda: _ports(settings, state_dir),
-        lambda: _binary(),
+        lambda: _binary(state_dir),
         lambda: _models(settings),
         lambda: _memory(),
         lambda: _sources(settings),
@@ -119,12 +120,15 @@ def _ports(settings: Settings, state_dir: Path) -> list[Finding]:
     return findings or [_ok("ports", ", ".join(str(port) for _, _, port in wanted) + " are free")]
 
 
-def _binary() -> list[Finding]:
+def _binary(state_dir: Path) -> list[Finding]:
+    found = candidates(os.environ, builds=builds_folder(state_dir))
     try:
-        binary = find_binary(os.environ)
+        binary = choose(found)
     except MisconfiguredError as error:
         return [_problem("llama-server", str(error))]
-    return [_ok("llama-server", str(binary.path) if binary.path else "from the wheel")]
+    passed_over = [_note("llama-server", each.problem) for each in found if each.problem]
+    taken = str(binary.path) if binary.path else "from the wheel"
+    return [_ok("llama-server", taken), *passed_over]
 
 
 def _models(settings: Settings) -> list[Finding]:

@@ -25,6 +25,7 @@ from tiers.errors import TierRefusedError
 from tiers.llm.requests import read_key
 from tiers.runtime.binary import find_binary
 from tiers.runtime.errors import MisconfiguredError
+from tiers.runtime.own_builds import builds_folder
 from tiers.vocabulary import TierName
 
 
@@ -78,7 +79,7 @@ def bench(
         )
     try:
         if sweep:
-            batches = _swept(loaded, tier or [TierName.META], sweep, workload)
+            batches = _swept(shared, loaded, tier or [TierName.META], sweep, workload)
         else:
             targets = [_endpoint(word) for word in endpoint or []]
             batches = _measured(targets or _tiers(shared, loaded, tier or list(TierName)), workload)
@@ -150,7 +151,11 @@ def _measured(targets: Sequence[Target], workload: Workload) -> list[Batch]:
 
 
 def _swept(
-    loaded: Loaded, tiers: Sequence[TierName], words: Sequence[str], workload: Workload
+    shared: Context,
+    loaded: Loaded,
+    tiers: Sequence[TierName],
+    words: Sequence[str],
+    workload: Workload,
 ) -> list[Batch]:
     """One server after the other: several large models at once would measure the swap."""
     if len(tiers) != 1:
@@ -165,7 +170,7 @@ def _swept(
     if not settings.own_server:
         raise CommandError(f"tiers.{tiers[0]} is an endpoint of somebody else: nothing to sweep")
     try:
-        binary = find_binary(os.environ)
+        binary = find_binary(os.environ, builds=builds_folder(shared.state(loaded)))
     except MisconfiguredError as error:
         raise CommandError(str(error)) from error
     done: list[Batch] = []

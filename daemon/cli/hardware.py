@@ -14,6 +14,7 @@ from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.render import line
 from tiers.hardware.facts import Gpu, Machine
 from tiers.hardware.survey import survey
+from tiers.runtime.own_builds import builds_folder
 
 _GIB = 2**30
 
@@ -29,7 +30,7 @@ def hardware(
     """Processors, memory, GPUs and disks, as models see them."""
     shared: Context = context.obj
     state = shared.state(shared.load())
-    machine = survey(folders=[state])
+    machine = survey(folders=[state], builds=builds_folder(state))
     if as_json:
         document = dataclasses.asdict(machine)
         document["processor"]["worth"] = machine.processor.worth

@@ -35,6 +35,7 @@ from tiers.planning.choose import make_plan
 from tiers.planning.fit import Fit, Mark, fit_of
 from tiers.planning.plan import Plan
 from tiers.planning.toml import missing, plan_as_toml
+from tiers.runtime.own_builds import builds_folder
 
 app = typer.Typer(help="Model files: which there are, which fit, and getting them.")
 
@@ -61,6 +62,7 @@ class _Places:
 
     catalogue: Catalogue
     folder: Path
+    builds: Path
 
 
 def _places(context: typer.Context) -> _Places:
@@ -71,15 +73,20 @@ def _places(context: typer.Context) -> _Places:
         catalogue = load_catalogue(settings.catalogue)
     except CatalogueError as error:
         raise CommandError(str(error), code=Exit.CONFIG) from error
-    folder = settings.folder or shared.state(loaded) / "models"
-    return _Places(catalogue=catalogue, folder=folder.expanduser().absolute())
+    state = shared.state(loaded)
+    folder = settings.folder or state / "models"
+    return _Places(
+        catalogue=catalogue,
+        folder=folder.expanduser().absolute(),
+        builds=builds_folder(state),
+    )
 
 
 @app.command("list", epilog="triaged models list --json")
 def list_models(context: typer.Context, as_json: _Json = False) -> None:
     """The catalogue, how each sits in this machine, and what is here already."""
     places = _places(context)
-    machine = survey(folders=[places.folder])
+    machine = survey(folders=[places.folder], builds=places.builds)
     here = list(installed_in(places.folder))
     if as_json:
         print_json(
@@ -126,7 +133,7 @@ def recommend(
 ) -> None:
     """What each tier should run on this machine, all three at once, and why."""
     places = _places(context)
-    machine = survey(folders=[places.folder])
+    machine = survey(folders=[places.folder], builds=places.builds)
     plan = _planned(places, machine)
     if fetch and (absent := missing(plan)):
         _pull([places.catalogue.find(name) for name in absent], places)

@@ -37,6 +37,7 @@ from tiers.build import Tiers, build_tiers
 from tiers.config import TierSettings
 from tiers.contracts import ToolResult, ToolSpec
 from tiers.runtime.fleet import Fleet
+from tiers.runtime.own_builds import builds_folder
 
 _PREFIX = "scan-"
 _PAGE = 500
@@ -150,7 +151,7 @@ async def _workbench(settings: Settings, scratch: Path) -> AsyncIterator[_Bench]
     )
     failure = Failure()
     async with contextlib.AsyncExitStack() as stack:
-        fleet = Fleet(tier_settings, scratch)
+        fleet = Fleet(tier_settings, scratch, builds=builds_folder(scratch.parent))
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
         servers = asyncio.create_task(fleet.start(), name="start llama-servers")
         stack.push_async_callback(stop_task, servers, deadline=20)
