@@ -113,7 +113,7 @@ async def test_a_refusal_names_both_roles(client: httpx.AsyncClient) -> None:
     error = (await client.post("/api/v1/review", headers=bearer("viewer"))).json()["error"]
     assert error["code"] == "role_too_low"
     assert error["message"] == "This needs the role operator; the key 'viewer' is viewer."
-    user = {**bearer("webui"), "X-OpenWebUI-User-Name": "Al%22ice%0A", "X-OpenWebUI-User-Id": "1"}
+    user = {**bearer("webui"), "X-OpenWebUI-User-Name": "Al%22ice", "X-OpenWebUI-User-Id": "1"}
     error = (await client.post("/api/v1/review", headers=user)).json()["error"]
     assert "'Al\"ice (1)' through the key 'webui' is viewer" in error["message"]
     assert (

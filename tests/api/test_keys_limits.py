@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -116,14 +117,47 @@ def headers(**said: str) -> dict[bytes, bytes]:
     }
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "%61lice@example.org",
+        "alice@example.org\xa0",
+        "alice@example.org\u200b",
+        "alice@\u00adexample.org",
+        "alice@example.org" + " " * 200,
+    ],
+)
+def test_nobody_is_taken_for_who_looks_the_same(other: str) -> None:
+    alice = {b"x-openwebui-user-email": b"alice@example.org"}
+    assert forwarded_user({b"x-openwebui-user-email": other.encode()}) != forwarded_user(alice)
+    assert forwarded_user({b"x-forwarded-user": other.encode()}) != "alice@example.org"
+
+
+def test_users_with_long_names_are_told_apart() -> None:
+    name = "x" * 300
+    assert forwarded_user(headers(name=name, id="7")) != forwarded_user(headers(name=name, id="8"))
+    long = [forwarded_user(headers(email=f"{name}@{host}.org")) for host in ("a", "b")]
+    assert long[0] != long[1]
+
+
+def test_behind_a_proxy_a_browser_cannot_say_who_it_is() -> None:
+    forged = headers(email="boss@example.org", role="admin") | {b"x-forwarded-user": b"bob"}
+    assert forwarded_user(forged) == "bob"
+    assert forwarded_role(forged, frontend(ADMIN)) is VIEWER
+    assert forwarded_role(forged, frontend(ADMIN, admin=ADMIN, others=OPERATOR)) is OPERATOR
+    assert forwarded_user(forged | {b"x-forwarded-user": b""}) is None
+
+
 def test_users_of_a_frontend() -> None:
     assert forwarded_user({}) is None
     assert forwarded_user(headers(name="Alice", id="7", email="a@example.org")) == "a@example.org"
     assert forwarded_user(headers(name="J%C3%BCrgen%20X", id="7")) == "Jürgen X (7)"
     assert forwarded_user(headers(name="Alice")) == "Alice"
     assert forwarded_user({b"x-forwarded-user": b"bob"}) == "bob"
-    assert forwarded_user(headers(name="a%0Ab\x1b[2J%E2%80%AE", id="")) == "a b [2J"
-    assert forwarded_user(headers(name="%00%0a%ff")) == "\ufffd"
+    hidden = forwarded_user(headers(name="a%0Ab\x1b[2J%E2%80%AE", id=""))
+    assert hidden is not None
+    assert re.fullmatch(r"a b \[2J #[0-9a-f]{8}", hidden)
+    assert re.fullmatch(r"\ufffd #[0-9a-f]{8}", forwarded_user(headers(name="%00%0a%ff")) or "")
     assert forwarded_user(headers(name=" ", email="\t")) is None
     long = forwarded_user(headers(name="x" * 10_000, id="y" * 10_000))
     assert long is not None
