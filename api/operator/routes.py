@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from api.asked import caller_of
 from api.body import JsonRoute
 from api.operator.alertmanager import AlertmanagerBody
 from api.operator.views import (
@@ -25,7 +26,6 @@ from api.streaming import ClientGoneError, EventStream, frame, while_connected
 from api.text import FitText
 from tiers.vocabulary import Severity
 
-_OPERATOR = "operator:http"
 _MAX_ID = 2**63 - 1
 _AT_ONCE = 1_000
 _State = Annotated[str, Field(pattern="^[a-z_-]{1,32}$")]
@@ -93,19 +93,19 @@ def operator_router(ports: Ports, *, stopping: asyncio.Event) -> APIRouter:
         return as_json(await ports.incidents.show(_bounded(incident_id)))
 
     @router.post("/incidents/{incident_id}/close")
-    async def close(incident_id: int, body: CloseBody) -> Any:
+    async def close(incident_id: int, body: CloseBody, request: Request) -> Any:
         """Closes an incident by hand."""
         closed = await ports.incidents.close(
-            _bounded(incident_id), by=_OPERATOR, reason=body.reason
+            _bounded(incident_id), by=_actor(request), reason=body.reason
         )
         return as_json(closed)
 
     @router.post("/incidents/{incident_id}/mute")
-    async def mute(incident_id: int, body: MuteBody) -> Any:
+    async def mute(incident_id: int, body: MuteBody, request: Request) -> Any:
         """Says that this is intentional: mutes the incident's patterns and closes it."""
         muted = await ports.incidents.mute(
             _bounded(incident_id),
-            by=_OPERATOR,
+            by=_actor(request),
             reason=body.reason,
             hours=body.hours,
             max_per_hour=body.max_per_hour,
@@ -134,7 +134,7 @@ def operator_router(ports: Ports, *, stopping: asyncio.Event) -> APIRouter:
     async def review(request: Request) -> Any:
         """Runs the holistic review now and returns what it found. It ends with its reader."""
         try:
-            found = await while_connected(request, ports.reviews.review_now(by=_OPERATOR))
+            found = await while_connected(request, ports.reviews.review_now(by=_actor(request)))
         except ClientGoneError:
             return Response(status_code=499)  # nobody reads it
         return as_json(found)
@@ -180,6 +180,11 @@ async def _live(ports: Ports) -> AsyncGenerator[bytes, None]:
 
 async def _next(items: AsyncIterator[LiveItem]) -> LiveItem | None:
     return await anext(items, None)
+
+
+def _actor(request: Request) -> str:
+    """Who asks, as the ledger writes it."""
+    return f"operator:{caller_of(request.scope).name}"
 
 
 def _bounded(incident_id: int) -> int:

@@ -132,7 +132,7 @@ async def test_text_that_postgresql_cannot_keep_is_mended(
     assert event.attributes == {"\ufffd": "\ufffd"}
     closing = rb'{"reason": "done\u0000"}'
     assert (await http.post("/api/v1/incidents/1/close", content=closing)).status_code == 200
-    assert parts.incidents.asked == [("close", 1, "operator:http", "done\ufffd")]
+    assert parts.incidents.asked == [("close", 1, "operator:local", "done\ufffd")]
     await http.get("/api/v1/incidents", params={"text": "a\0b"})
     assert parts.incidents.wanted is not None
     assert parts.incidents.wanted.text == "a\ufffdb"

@@ -133,7 +133,7 @@ async def test_incidents(parts: Served, http: httpx.AsyncClient) -> None:
     assert shown["leading"] == [["ip", "192.0.2.1", 3]]
     muted = await http.post("/api/v1/incidents/1/mute", json={"reason": "known", "hours": 2})
     assert muted.status_code == 200
-    assert parts.incidents.asked == [("mute", 1, "operator:http", "known", 2.0, None)]
+    assert parts.incidents.asked == [("mute", 1, "operator:local", "known", 2.0, None)]
     for hours in ("NaN", "Infinity", "0", "1e300"):
         body = f'{{"reason": "x", "hours": {hours}}}'
         assert (await http.post("/api/v1/incidents/1/mute", content=body)).status_code == 400
@@ -161,7 +161,7 @@ async def test_ledger_memory_and_review(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/v1/memory?q=disk")).json()["found"][0]["title"] == "disk"
     assert (await http.post("/api/v1/memory/rebuild")).json() == {"entries": 4}
     review = (await http.post("/api/v1/review")).json()
-    assert review == {"summary": "quiet", "by": "operator:http"}
+    assert review == {"summary": "quiet", "by": "operator:local"}
 
 
 async def test_the_openapi_document(http: httpx.AsyncClient) -> None:
