@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,15 @@ def test_a_model_of_one_tier_may_be_named_there(tmp_path: Path) -> None:
     tiers = load_config(given=file, environ={}).settings.tiers
     assert (tiers.meta.endpoint, tiers.meta.model) == ("http://127.0.0.1:11434", "qwen3:32b")
     assert tiers.trigger.bundled
+
+
+DOCUMENTED = re.findall(
+    r"```toml\n(.*?)```", Path("docs/backends.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("example", DOCUMENTED)
+def test_every_documented_example_is_accepted(example: str, tmp_path: Path) -> None:
+    file = tmp_path / "triaged.toml"
+    file.write_text(example)
+    load_config(given=file, environ={})
