@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # A stamp per lock: setup runs again only when a lock or pyproject.toml changed.
 STAMP  := $(VENV)/.setup
 
-.PHONY: help setup run test test-slow test-clients test-openwebui fmt lint types imports check lock api-docs api-fuzz bench models clean
+.PHONY: help setup run test test-slow test-host wheelhouse test-clients test-openwebui fmt lint types imports check lock api-docs api-fuzz bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,20 @@ test: setup ## every test that fits in a few minutes
 
 test-slow: setup ## the tests that take long: crash points, soak
 	$(BIN)/pytest -m slow --timeout 1800
+
+# What an installation needs without a network, for this machine's Python and processor.
+WHEELHOUSE := build/wheelhouse
+wheelhouse: setup ## everything that deploy/install.sh needs offline, in build/wheelhouse
+	@rm -rf $(WHEELHOUSE) && mkdir -p $(WHEELHOUSE)/wheels
+	$(BIN)/pip download -q --disable-pip-version-check --only-binary :all: --require-hashes \
+	  -r requirements/run.txt -d $(WHEELHOUSE)/wheels
+	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-index \
+	  -w $(WHEELHOUSE)/wheels .
+	@cp -r requirements/run.txt deploy/install.sh deploy/systemd deploy/triaged.example.toml $(WHEELHOUSE)/
+	@echo "$(WHEELHOUSE) is whole: copy it to the host and run install.sh there"
+
+test-host: setup ## a real Debian in systemd-nspawn: needs root, debootstrap, systemd-container
+	$(BIN)/pytest -m host --timeout 1800 tests/host
 
 test-clients: setup ## clients of npm against a real daemon; needs Node 20 and 600 MB
 	@mkdir -p build/clients && cp -r tests/clients/node/. build/clients

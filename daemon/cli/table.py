@@ -31,6 +31,7 @@ MODULES = {
     "llama": "daemon.cli.llama",
     "notify": "daemon.cli.notify",
     "keys": "daemon.cli.keys",
+    "serve-model": "daemon.cli.serve_model",
     "backup": "daemon.cli.backup",
     "restore": "daemon.cli.backup",
 }

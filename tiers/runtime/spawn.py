@@ -21,12 +21,13 @@ _TERM_SECONDS = 3.0
 _KILL_SECONDS = 5.0
 # Web pages of elsewhere have no business here. By environment, because older builds end at
 # arguments that they do not know.
-_ONLY_LOCAL_PAGES = {"LLAMA_ARG_CORS_ORIGINS": "localhost"}
+ONLY_LOCAL_PAGES = {"LLAMA_ARG_CORS_ORIGINS": "localhost"}
 
 
-def command(binary: Binary, flags: ServerFlags) -> list[str]:
-    """The argument vector: our small program, which becomes the server."""
-    begin = [sys.executable, "-I", child.__file__, str(os.getpid())]
+def command(binary: Binary, flags: ServerFlags, *, parent: int | None = None) -> list[str]:
+    """The argument vector: our small program, which becomes the server and ends with the process
+    `parent`, this one without."""
+    begin = [sys.executable, "-I", child.__file__, str(parent or os.getpid())]
     if binary.path is None:
         return [*begin, "wheel", json.dumps(flags.wheel_parameters())]
     known = binary.capabilities.flags if binary.capabilities is not None else None
@@ -41,7 +42,7 @@ async def spawn(
     Call it from the thread that lives as long as the daemon: the kernel reports the parent's
     death when the *thread* that started the child ends.
     """
-    environment = kept_environment() | {MARK: mark.text(), **_ONLY_LOCAL_PAGES}
+    environment = kept_environment() | {MARK: mark.text(), **ONLY_LOCAL_PAGES}
     if api_key is not None:  # not an argument: those are seen by every user
         environment["LLAMA_API_KEY"] = api_key
     appending = os.O_WRONLY | os.O_APPEND | os.O_CREAT
