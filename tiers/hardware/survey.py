@@ -116,4 +116,6 @@ def gpu_notes(gpus: Sequence[Gpu], listed: Sequence[ListedDevice]) -> list[str]:
     how = "; ".join(
         f"{vendor.value}: a build with {wants[vendor]}" for vendor in vendors if vendor in wants
     )
-    return [f"llama-server lists no GPU although there is one ({how})"]
+    return [
+        f"llama-server lists no GPU although there is one ({how}; 'triaged llama build' makes one)"
+    ]
