@@ -36,12 +36,12 @@ from tiers.llm.wire import (
     Decision,
     Delta,
     ModelInfo,
-    cached_tokens_of,
+    answer_from,
     count_of,
-    mapping,
+    message_of,
     text_of,
-    tool_calls_from,
     usage_from,
+    vectors_from,
 )
 from tiers.observing import CallObserver, NoCallObserver
 
@@ -170,9 +170,7 @@ class LlmClient:
                 response = await self._opened(call, body, stack)
                 document = await self._http.document(response)
             seconds = time.monotonic() - begun
-            choices = document.get("choices")
-            choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
-            message = mapping(choice.get("message"))
+            message = message_of(document)
             if not message:
                 raise TierUnavailableError(
                     f"{self.name}: {self.url} answers without a message; "
@@ -180,20 +178,11 @@ class LlmClient:
                     retry_after=30.0,
                     trouble=Trouble.GARBAGE,
                 )
-            usage = with_estimates(self._usage(document, seconds), call, str(message))
-            meter.usage = usage
-        text = text_of(message.get("content"))
-        self._dialect.heard(call, text)
+            meter.usage = usage = with_estimates(self._usage(document, seconds), call, str(message))
+        answer = answer_from(document, usage=usage)
+        self._dialect.heard(call, answer.text)
         self._served.answered()
-        return ChatAnswer(
-            text=text,
-            thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
-            tool_calls=tool_calls_from(message),
-            finish_reason=text_of(choice.get("finish_reason")) or "stop",
-            usage=usage,
-            timings=(timings := mapping(document.get("timings"))),
-            cached_tokens=cached_tokens_of(document, timings),
-        )
+        return answer
 
     async def stream(
         self, call: ChatCall, *, timeout: float | None = None
@@ -266,10 +255,7 @@ class LlmClient:
             async with meter.slot(self.admission):
                 body, seconds = await self._http.json("POST", "/v1/embeddings", asked)
             meter.usage = self._usage(body, seconds)
-        rows = body.get("data")
-        entries = [mapping(row) for row in rows] if isinstance(rows, list) else []
-        entries.sort(key=lambda entry: count_of(entry.get("index")))
-        vectors = [vector for entry in entries if (vector := _vector(entry.get("embedding")))]
+        vectors = vectors_from(body)
         if len(vectors) != len(texts):
             raise TierUnavailableError(
                 f"{self.name}: {self.url} does not answer a vector for each text; "
@@ -342,10 +328,3 @@ class LlmClient:
             self._counter.forget()
             self._dialect.forget()
             raise
-
-
-def _vector(value: object) -> list[float]:
-    """`value` where it is a list of numbers, else an empty one."""
-    if not isinstance(value, list) or not all(isinstance(x, int | float) for x in value):
-        return []
-    return [float(x) for x in value]

@@ -28,6 +28,10 @@ _SHOWN = 300
 _CONTEXT_WORDS = re.compile(
     r"context (?:length|window|size)|maximum context|too many tokens", re.IGNORECASE
 )
+_NO_MODEL = re.compile(
+    r"model\b.{0,80}\b(?:not found|not exist|unknown)|(?:invalid|unknown|no such) model",
+    re.IGNORECASE | re.DOTALL,
+)
 _NUMBERS = re.compile(r"\d{2,9}")
 
 
@@ -68,9 +72,10 @@ def fault_from_response(
             f"{name}: {url} answers {status}: {said}; check the key in api_key_file",
             status=status,
         )
-    if status == 404:
+    if status == 404 or (status == 400 and _NO_MODEL.search(message)):
         return TierMisfitError(
-            f"{name}: {url} answers 404: {said}; check the endpoint's URL and the model's name",
+            f"{name}: {url} answers {status}: {said}; "
+            "check the endpoint's URL and the model's name",
             status=status,
         )
     return TierRefusedError(f"{name}: {url} refuses the request ({status}): {said}")

@@ -150,3 +150,43 @@ def tool_calls_from(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
 def arguments_of(value: object) -> str:
     """The arguments of a call as text; some servers write the object itself."""
     return orjson.dumps(value).decode() if isinstance(value, dict) else text_of(value)
+
+
+def message_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message of a chat's answer, empty where there is none."""
+    return mapping(_choice_of(document).get("message"))
+
+
+def answer_from(document: Mapping[str, Any], *, usage: Usage) -> ChatAnswer:
+    """A chat's answer that has a message."""
+    message, timings = message_of(document), mapping(document.get("timings"))
+    return ChatAnswer(
+        text=text_of(message.get("content")),
+        # llama-server and DeepSeek say reasoning_content; Ollama and OpenRouter say reasoning.
+        thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
+        tool_calls=tool_calls_from(message),
+        finish_reason=text_of(_choice_of(document).get("finish_reason")) or "stop",
+        usage=usage,
+        timings=timings,
+        cached_tokens=cached_tokens_of(document, timings),
+    )
+
+
+def vectors_from(document: Mapping[str, Any]) -> list[list[float]]:
+    """The vectors of an answer about embeddings, in the order of the texts; what is none is left
+    out."""
+    rows = document.get("data")
+    entries = [mapping(row) for row in rows] if isinstance(rows, list) else []
+    entries.sort(key=lambda entry: count_of(entry.get("index")))
+    return [vector for entry in entries if (vector := _vector(entry.get("embedding")))]
+
+
+def _choice_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = document.get("choices")
+    return mapping(choices[0]) if isinstance(choices, list) and choices else {}
+
+
+def _vector(value: object) -> list[float]:
+    if not isinstance(value, list) or not all(isinstance(x, int | float) for x in value):
+        return []
+    return [float(x) for x in value]
