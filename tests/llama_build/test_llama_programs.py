@@ -90,6 +90,9 @@ def test_a_program_is_asked_once_until_it_changes(tmp_path: Path) -> None:
     assert calls(path) == 2
     assert KnownPrograms(folder).capabilities(path) == first
     assert calls(path) == 2
+    (path.parent / "libllama.so").write_text("")
+    KnownPrograms(folder).capabilities(path)
+    assert calls(path) == 4
     talking_server(path, version="0.7.0 (build 12000, commit abc)")
     assert KnownPrograms(folder).capabilities(path).build == 12000
     (folder / "known.json").write_text('{"form": 1, "programs": {"x": 3}, "y"')

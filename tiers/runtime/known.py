@@ -27,10 +27,9 @@ class KnownPrograms:
     def capabilities(self, program: Path) -> Capabilities:
         """Raises `MisconfiguredError` as `read_capabilities` does; what is wrong is never kept."""
         try:
-            now = program.stat()
+            stamp = _stamp(program)
         except OSError as error:
             raise MisconfiguredError(f"{program} cannot be read: {error.strerror}.") from error
-        stamp = [now.st_ino, now.st_size, now.st_mtime_ns]
         kept = self._read()
         entry = kept.get(str(program))
         if isinstance(entry, dict) and entry.get("stamp") == stamp:
@@ -59,6 +58,13 @@ class KnownPrograms:
         with contextlib.suppress(OSError):
             part.write_bytes(orjson.dumps({"form": _FORM, "programs": programs}))
             part.replace(self._path)
+
+
+def _stamp(program: Path) -> list[int]:
+    """Changes with the program, and with the libraries beside it, where most of it may be."""
+    now = program.stat()
+    beside = [library.stat().st_mtime_ns for library in program.parent.glob("lib*.so*")]
+    return [now.st_ino, now.st_size, now.st_mtime_ns, max(beside, default=0)]
 
 
 def _as_json(found: Capabilities) -> dict[str, Any]:
