@@ -63,7 +63,7 @@ class KnownPrograms:
 def _stamp(program: Path) -> list[int]:
     """Changes with the program, and with the libraries beside it, where most of it may be."""
     now = program.stat()
-    beside = [library.stat().st_mtime_ns for library in program.parent.glob("lib*.so*")]
+    beside = [library.lstat().st_mtime_ns for library in program.parent.glob("lib*.so*")]
     return [now.st_ino, now.st_size, now.st_mtime_ns, max(beside, default=0)]
 
 
