@@ -17,6 +17,7 @@ import httpx
 from tiers.config import BUNDLED, Backend, TierSettings
 from tiers.contracts import Usage
 from tiers.errors import (
+    QueueFullError,
     TierError,
     TierMisfitError,
     TierRefusedError,
@@ -323,6 +324,8 @@ class LlmClient:
         there when it comes back."""
         try:
             yield
+        except QueueFullError:
+            raise  # it is there, and busy
         except TierUnavailableError:
             self._served.forget()
             self._counter.forget()
