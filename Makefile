@@ -49,7 +49,7 @@ wheelhouse: setup ## everything that deploy/install.sh needs offline, in build/w
 	@cp -r requirements/run.txt deploy/install.sh deploy/systemd deploy/triaged.example.toml $(WHEELHOUSE)/
 	@echo "$(WHEELHOUSE) is whole: copy it to the host and run install.sh there"
 
-test-host: setup ## a real Debian in systemd-nspawn: needs root, debootstrap, systemd-container
+test-host: wheelhouse ## a real Debian in systemd-nspawn: needs root, debootstrap, systemd-container
 	$(BIN)/pytest -m host --timeout 1800 tests/host
 
 test-clients: setup ## clients of npm against a real daemon; needs Node 20 and 600 MB

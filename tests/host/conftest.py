@@ -1,0 +1,38 @@
+"""The machine of the tests, and what is installed on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machine import Machine, machine, small_disk, why_not
+
+WHEELHOUSE = Path(__file__).parents[2] / "build" / "wheelhouse"
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[Path | None]:
+    """A small file system, where the kernel gives one."""
+    try:
+        with small_disk(megabytes=24) as mounted:
+            yield mounted
+    except subprocess.CalledProcessError:
+        yield None
+
+
+@pytest.fixture(scope="module")
+def debian(disk: Path | None) -> Iterator[Machine]:
+    """Booted, with the wheelhouse in /root; nothing is installed yet."""
+    if why := why_not():
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(f"no Debian can be booted here: {why}")
+    assert WHEELHOUSE.is_dir(), "run `make wheelhouse` first, as `make test-host` does"
+    binds = {disk: "/srv/small"} if disk is not None else {}
+    with machine(binds=binds) as booted:
+        shutil.copytree(WHEELHOUSE, booted.root / "root" / "wheelhouse")
+        yield booted
