@@ -24,7 +24,7 @@ class BuildDisplay:
     def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
