@@ -209,6 +209,7 @@ class Endpoint:
 
     def _opened(self, error: TierError) -> None:
         before = self._breaker.state
+        why = str(error).removeprefix(f"{self.client.name}: ")
         trouble, retry_after = Trouble.MISFIT, 0.0
         if isinstance(error, TierUnavailableError):
             trouble, retry_after = error.trouble, error.retry_after
@@ -222,7 +223,7 @@ class Endpoint:
         if self._breaker.state is not BreakerState.OPEN:
             return
         if before is BreakerState.OPEN:
-            self._why = str(error)
+            self._why = why
             return
         if before is BreakerState.CLOSED:
             self._openings += 1
@@ -230,9 +231,9 @@ class Endpoint:
                 "endpoint does not answer",
                 tier=self.client.name,
                 url=self.client.url,
-                why=str(error),
+                why=why,
             )
-        self._turned(why=str(error))
+        self._turned(why=why)
 
     def _turned(self, *, why: str) -> None:
         if not (why and self._why):

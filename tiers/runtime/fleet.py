@@ -26,6 +26,7 @@ from tiers.runtime.server import LlamaServer
 from tiers.runtime.states import ServerState, ServerStatus
 from tiers.vocabulary import TierName
 
+_ELSEWHERE = "endpoint run by somebody else; whether it answers, its calls tell"
 OnStatus = Callable[[ServerStatus], None]
 
 
@@ -152,7 +153,7 @@ class Fleet:
     def _without_server(
         self, tier: TierName, settings: TierSettings, *, problem: str = ""
     ) -> ServerStatus:
-        """An endpoint counts as ready: whether it answers, its calls tell."""
+        """There is nothing to start for an endpoint: whether it answers, its calls tell."""
         state = ServerState.FAILED if problem else ServerState.ABSENT
         return ServerStatus(
             tier=tier,
@@ -163,6 +164,6 @@ class Fleet:
             pid=None,
             restarts=0,
             rss_bytes=None,
-            detail=problem or ("" if settings.own_server else "endpoint run by somebody else"),
+            detail=problem or ("" if settings.own_server else _ELSEWHERE),
             since=datetime.now(UTC),
         )
