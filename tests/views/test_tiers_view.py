@@ -49,7 +49,11 @@ def endpoint(url: str = "http://a", **changes: Any) -> EndpointStatus:
     return EndpointStatus(**{**fields, **changes})
 
 
-AWAY: dict[str, Any] = {"state": BreakerState.OPEN, "why": "meta: nothing answers at http://a", "in_use": False}
+AWAY: dict[str, Any] = {
+    "state": BreakerState.OPEN,
+    "why": "meta: nothing answers at http://a",
+    "in_use": False,
+}
 
 
 @pytest.mark.parametrize(
