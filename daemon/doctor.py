@@ -5,8 +5,7 @@ Looks only: nothing is started, stopped or changed.
 
 from __future__ import annotations
 
-import dataclasses
-import enum
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -20,6 +19,8 @@ from api.keys.parse import KeyFileError, KeySet
 from api.loopback import is_loopback
 from daemon.config.settings import Settings
 from daemon.facade import keys_path
+from daemon.findings import Finding, note, ok, problem, warning
+from daemon.installation import Unit, examine_unit, read_unit
 from daemon.intake.rules import RuleError, load_rules
 from daemon.state_folder import distrusted
 from daemon.watching import has_journal
@@ -34,30 +35,18 @@ _FREE_SHARE = 0.10
 _SOON = timedelta(days=14)
 
 
-class Level(enum.StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was looked at, how it is, and what to do."""
-
-    what: str
-    level: Level
-    words: str
-
-    def to_json(self) -> dict[str, str]:
-        return {"what": self.what, "level": self.level.value, "words": self.words}
-
-
-async def examine(settings: Settings, *, state_dir: Path) -> list[Finding]:
-    """Every finding, in the order in which a start needs things."""
+async def examine(
+    settings: Settings, *, state_dir: Path, config: Path | None = None
+) -> list[Finding]:
+    """Every finding, in the order in which a start needs things. `config` is the file that the
+    settings are from."""
+    unit = await read_unit()
+    if unit is not None and not _serves(unit, state_dir):
+        unit = None  # another daemon is looked at than the one that systemd runs
     looks: list[Callable[[], list[Finding]]] = [
-        lambda: _state(state_dir),
-        lambda: _ports(settings, state_dir),
+        lambda: _service(unit, settings=settings, config=config, state_dir=state_dir),
+        lambda: _state(state_dir, unit),
+        lambda: _ports(settings, state_dir, unit),
         lambda: _binary(state_dir),
         lambda: _models(settings),
         lambda: _memory(),
@@ -71,29 +60,46 @@ async def examine(settings: Settings, *, state_dir: Path) -> list[Finding]:
     return findings
 
 
-def _state(folder: Path) -> list[Finding]:
+def _serves(unit: Unit, state_dir: Path) -> bool:
+    """Whether the unit's state is in this folder (StateDirectory=triaged)."""
+    return state_dir == Path("/var/lib/triaged") and bool(unit["User"])
+
+
+def _service(
+    unit: Unit | None, *, settings: Settings, config: Path | None, state_dir: Path
+) -> list[Finding]:
+    if unit is None:
+        return []
+    return examine_unit(unit, settings=settings, config=config, state_dir=state_dir)
+
+
+def _state(folder: Path, unit: Unit | None = None) -> list[Finding]:
     here = folder
     while not os.path.exists(here):  # noqa: PTH110 - False, no error, where we may not look
         here = here.parent
-    if not os.access(here, os.W_OK):
-        return [_problem("state", f"{here} is not writable: choose --state-dir or another user")]
+    if unit is None and not os.access(here, os.W_OK):
+        return [problem("state", f"{here} is not writable: choose --state-dir or another user")]
     if os.geteuid() == 0 and folder.is_relative_to("/root"):
         return [
-            _problem(
+            problem(
                 "state",
                 f"{folder} is below /root, where PostgreSQL's user cannot go: use /var/lib/triaged",
             )
         ]
-    if os.path.exists(folder) and (why := distrusted(folder, environ=os.environ)):  # noqa: PTH110
+    if (
+        unit is None
+        and os.path.exists(folder)  # noqa: PTH110
+        and (why := distrusted(folder, environ=os.environ))
+    ):
         words = f"{folder} {why}: chown root and chmod go-w, or choose another with --state-dir"
-        return [_problem("state", words)]
+        return [problem("state", words)]
     usage = shutil.disk_usage(here)
     if usage.free < _LEAST_DISK or usage.free < usage.total * _FREE_SHARE:
-        return [_warning("state", f"{here} has {usage.free // 2**20} MiB free: make room")]
-    return [_ok("state", f"{folder}, {usage.free // 2**30} GiB free")]
+        return [warning("state", f"{here} has {usage.free // 2**20} MiB free: make room")]
+    return [ok("state", f"{folder}, {usage.free // 2**30} GiB free")]
 
 
-def _ports(settings: Settings, state_dir: Path) -> list[Finding]:
+def _ports(settings: Settings, state_dir: Path, unit: Unit | None = None) -> list[Finding]:
     wanted = [("api.port", settings.api.host, settings.api.port)]
     wanted += [
         (f"tiers.{name.value}.port", each.host, each.port)
@@ -104,20 +110,32 @@ def _ports(settings: Settings, state_dir: Path) -> list[Finding]:
     seen: dict[int, str] = {}
     for setting, host, port in wanted:
         if port in seen:
-            findings.append(_problem("ports", f"{setting} and {seen[port]} are both {port}"))
+            findings.append(problem("ports", f"{setting} and {seen[port]} are both {port}"))
         seen[port] = setting
         if port_is_free(host, port):
             continue
         holder = holder_of(port, state_dir=state_dir)
+        if holder is not None and unit is not None and _is_of(holder.pid, unit):
+            continue
         name = holder.name if holder is not None else "somebody"
         pid = f" (pid {holder.pid})" if holder is not None and holder.pid else ""
         findings.append(
-            _warning(
+            warning(
                 "ports",
                 f"{port} ({setting}) is in use by {name}{pid}; unless that is triaged, change it",
             )
         )
-    return findings or [_ok("ports", ", ".join(str(port) for _, _, port in wanted) + " are free")]
+    held = "are triaged's" if unit is not None and unit.pid is not None else "are free"
+    return findings or [ok("ports", ", ".join(str(port) for _, _, port in wanted) + f" {held}")]
+
+
+def _is_of(pid: int | None, unit: Unit) -> bool:
+    """Whether a process is the unit's own or a child of it."""
+    if pid is None or unit.pid is None:
+        return False
+    with contextlib.suppress(psutil.Error):
+        return pid == unit.pid or unit.pid in [p.pid for p in psutil.Process(pid).parents()]
+    return False
 
 
 def _binary(state_dir: Path) -> list[Finding]:
@@ -125,10 +143,10 @@ def _binary(state_dir: Path) -> list[Finding]:
     try:
         binary = choose(found)
     except MisconfiguredError as error:
-        return [_problem("llama-server", str(error))]
-    passed_over = [_note("llama-server", each.problem) for each in found if each.problem]
+        return [problem("llama-server", str(error))]
+    passed_over = [note("llama-server", each.problem) for each in found if each.problem]
     taken = str(binary.path) if binary.path else "from the wheel"
-    return [_ok("llama-server", taken), *passed_over]
+    return [ok("llama-server", taken), *passed_over]
 
 
 def _models(settings: Settings) -> list[Finding]:
@@ -138,23 +156,23 @@ def _models(settings: Settings) -> list[Finding]:
             continue
         path = Path(each.model).expanduser()
         if not path.is_file():
-            findings.append(_problem("models", f"tiers.{name.value}.model: no file {path}"))
+            findings.append(problem("models", f"tiers.{name.value}.model: no file {path}"))
     bundled = [n.value for n, each in settings.tiers.by_name().items() if each.bundled]
     if bundled:
         findings.append(
-            _note(
+            note(
                 "models",
                 f"{', '.join(bundled)} use the small bundled models: fine for a first look, "
                 "point them at larger ones for real use",
             )
         )
-    return findings or [_ok("models", "all model files are there")]
+    return findings or [ok("models", "all model files are there")]
 
 
 def _memory() -> list[Finding]:
     available = psutil.virtual_memory().available
     words = f"{available // 2**20} MiB of memory available"
-    return [_warning("memory", words) if available < _LEAST_MEMORY else _ok("memory", words)]
+    return [warning("memory", words) if available < _LEAST_MEMORY else ok("memory", words)]
 
 
 def _sources(settings: Settings) -> list[Finding]:
@@ -162,17 +180,17 @@ def _sources(settings: Settings) -> list[Finding]:
     if has_journal(settings.sources):
         if os.geteuid() != 0 and not os.access("/var/log/journal", os.R_OK):
             findings.append(
-                _warning("journal", "only your own messages can be read: join systemd-journal")
+                warning("journal", "only your own messages can be read: join systemd-journal")
             )
         else:
-            findings.append(_ok("journal", "can be read"))
+            findings.append(ok("journal", "can be read"))
     else:
-        findings.append(_note("journal", "there is none: log files are watched instead"))
+        findings.append(note("journal", "there is none: log files are watched instead"))
     if not Path("/run/systemd/system").exists():
-        findings.append(_note("systemd", "does not run here: units are not watched"))
+        findings.append(note("systemd", "does not run here: units are not watched"))
     for name, group in settings.sources.files.items():
         findings += [
-            _problem("files", f"sources.files.{name}: cannot read {pattern}")
+            problem("files", f"sources.files.{name}: cannot read {pattern}")
             for pattern in group.paths
             if "*" not in pattern and not os.access(pattern, os.R_OK)
         ]
@@ -183,10 +201,10 @@ def _rules(settings: Settings) -> list[Finding]:
     try:
         rules = load_rules(settings.intake.rules)
     except RuleError as error:
-        return [_problem("rules", str(error))]
+        return [problem("rules", str(error))]
     if problems := rules.check_samples():
-        return [_problem("rules", problem) for problem in problems]
-    return [_ok("rules", f"{len(rules)} rules, every sample as it says")]
+        return [problem("rules", words) for words in problems]
+    return [ok("rules", f"{len(rules)} rules, every sample as it says")]
 
 
 def _access(settings: Settings, state_dir: Path) -> list[Finding]:
@@ -195,15 +213,15 @@ def _access(settings: Settings, state_dir: Path) -> list[Finding]:
     try:
         found = read_keys(path, named=api.keys_file is not None)
     except KeyFileError as error:
-        return [_problem("access", str(error))]
+        return [problem("access", str(error))]
     if found is not None:
         return _keys(found, path, settings)
     if api.keys_file is not None:
         words = f"api.keys_file {path} does not exist: `triaged keys add NAME` makes it"
-        return [_problem("access", words)]
+        return [problem("access", words)]
     if is_loopback(api.host) and os.geteuid() == 0:
         return [
-            _note(
+            note(
                 "access",
                 "triaged reads the whole journal as root, and every user of this host can ask port "
                 f"{api.port} for it and act as {api.keyless.role}: if there are others, make a key "
@@ -211,44 +229,28 @@ def _access(settings: Settings, state_dir: Path) -> list[Finding]:
             )
         ]
     if is_loopback(api.host):
-        return [_ok("access", "the facade listens on loopback only")]
+        return [ok("access", "the facade listens on loopback only")]
     words = f"api.host {api.host} is open to others: make a key with `triaged keys add NAME`"
-    return [_problem("access", words)]
+    return [problem("access", words)]
 
 
 def _keys(found: KeySet, path: Path, settings: Settings) -> list[Finding]:
     now = datetime.now(tz=UTC)
-    findings = [_warning("access", concern) for concern in found.concerns]
+    findings = [warning("access", concern) for concern in found.concerns]
     valid = [key for key in found.keys if key.valid_at(now)]
     for key in found.keys:
         if key not in valid:
-            findings.append(_note("access", f"the key {key.name!r} has expired: revoke it"))
+            findings.append(note("access", f"the key {key.name!r} has expired: revoke it"))
         elif key.expires is not None and (left := key.expires - now) < _SOON:
             words = f"the key {key.name!r} expires in {left.days} days: make its successor"
-            findings.append(_note("access", words))
+            findings.append(note("access", words))
     if not valid:
         words = f"{path} holds no valid key, so nobody may ask: `triaged keys add NAME`"
-        findings.append(_problem("access", words))
+        findings.append(problem("access", words))
     elif found.plain:
         words = (
             f"{path} has a key a line, and every one is an admin's; `triaged keys add NAME --role` "
             "makes keys that may less, where api.keys_file names no such file"
         )
-        findings.append(_note("access", words))
-    return findings or [_ok("access", f"{settings.api.host} with {len(valid)} keys")]
-
-
-def _ok(what: str, words: str) -> Finding:
-    return Finding(what=what, level=Level.OK, words=words)
-
-
-def _note(what: str, words: str) -> Finding:
-    return Finding(what=what, level=Level.NOTE, words=words)
-
-
-def _warning(what: str, words: str) -> Finding:
-    return Finding(what=what, level=Level.WARNING, words=words)
-
-
-def _problem(what: str, words: str) -> Finding:
-    return Finding(what=what, level=Level.PROBLEM, words=words)
+        findings.append(note("access", words))
+    return findings or [ok("access", f"{settings.api.host} with {len(valid)} keys")]

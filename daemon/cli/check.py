@@ -13,7 +13,8 @@ from rich.text import Text
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import clean
-from daemon.doctor import Finding, Level, examine
+from daemon.doctor import examine
+from daemon.findings import Finding, Level
 from daemon.intake.rules import RuleError, load_rules
 
 _STYLES = {
@@ -65,7 +66,8 @@ def doctor(
     """Look for what keeps an installation from working; exit code 6 when something was found."""
     shared: Context = context.obj
     loaded = shared.load()
-    findings = asyncio.run(examine(loaded.settings, state_dir=shared.state(loaded)))
+    state = shared.state(loaded)
+    findings = asyncio.run(examine(loaded.settings, state_dir=state, config=loaded.path))
     if as_json:
         print_json([finding.to_json() for finding in findings])
     else:

@@ -9,12 +9,12 @@ import pytest
 
 from daemon import doctor
 from daemon.config.settings import Settings
-from daemon.doctor import Level
+from daemon.findings import Finding, Level
 
 
 def access(
     monkeypatch: pytest.MonkeyPatch, state: Path, *, uid: int, **api: object
-) -> list[doctor.Finding]:
+) -> list[Finding]:
     settings = Settings.model_validate({"api": api})
     with monkeypatch.context() as patch:
         patch.setattr(doctor.os, "geteuid", lambda: uid)
