@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -33,6 +34,11 @@ def _url(value: str | None) -> str | None:
         return None
     if not value.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
+    if urlsplit(value).username is not None:
+        raise ValueError(
+            "holds a name or password, which logs and metrics would show; "
+            "put the key into a file and name it in api_key_file"
+        )
     return value.rstrip("/")
 
 

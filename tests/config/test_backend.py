@@ -123,3 +123,11 @@ def test_every_documented_example_is_accepted(example: str, tmp_path: Path) -> N
     file = tmp_path / "triaged.toml"
     file.write_text(example)
     load_config(given=file, environ={})
+
+
+def test_an_address_with_a_password_in_it_is_refused_without_showing_it(tmp_path: Path) -> None:
+    file = tmp_path / "triaged.toml"
+    file.write_text('[tiers.meta]\nendpoint = "http://user:hunter2@host:1"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="api_key_file") as caught:
+        load_config(given=file, environ={})
+    assert "hunter2" not in str(caught.value)
