@@ -26,29 +26,27 @@ from api.ports import Ports
 from api.serve import Facade
 from api.telemetry.telemetry import Telemetry
 from daemon.config.settings import Settings
+from daemon.emit import HostEmit
 from daemon.engine import Engine, build_engine
-from daemon.errors import StartError
 from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
-from daemon.events import Batch, Cursor
+from daemon.events import Cursor
 from daemon.facade import access_held, facade_url, listen_for, make_app, stop_facade
+from daemon.guarding import make_guard
 from daemon.intake.fold import Folded
-from daemon.intake.intake import Intake
 from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
-from daemon.notify.channel import Channel, ChannelError
-from daemon.notify.notifier import Notifier
+from daemon.notify.build import make_channels, make_notifiers
+from daemon.notify.outages import tier_states
 from daemon.remembering import make_memory
 from daemon.runtime import Failure, background, within
-from daemon.sources.base import Receipt
 from daemon.sources.supervise import SourceStatus, SourceSupervisor
 from daemon.state_folder import held
 from daemon.store import cursors
 from daemon.store.open import Store, open_store
-from daemon.store.pool import Database
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.effects import EffectsView
@@ -65,11 +63,11 @@ from daemon.views.status import Parts, StatusView
 from daemon.views.targets import TargetsView
 from daemon.watching import make_sources
 from tiers.build import build_tiers
+from tiers.llm.endpoint import EndpointStatus
 from tiers.measured_tools import MeasuredToolbox
-from tiers.pressure.guard import MemoryGuard
-from tiers.pressure.reading import PressureReader
 from tiers.runtime.fleet import Fleet
 from tiers.runtime.states import ServerStatus
+from tiers.vocabulary import TierName
 
 log = structlog.get_logger()
 
@@ -111,6 +109,7 @@ async def start_daemon(
     started_at = datetime.now(tz=UTC)
     failure, live, telemetry = Failure(), LiveHub(), Telemetry()
     rules = load_rules(settings.intake.rules)
+    channels = make_channels(settings.notify)
     async with contextlib.AsyncExitStack() as stack:
         listener = listen_for(settings, state_dir)
         stack.callback(listener.close)
@@ -146,7 +145,7 @@ async def start_daemon(
         mutes_changed = asyncio.Event()
         incidents = IncidentsView(database=database, memory=memory, on_mutes=mutes_changed.set)
         metrics = MetricsView(database=database)
-        emit = _Emit(host=host)
+        emit = HostEmit(host=host)
         events = EventsView(
             database=database,
             emit=emit,
@@ -171,15 +170,14 @@ async def start_daemon(
         )
         stack.push_async_callback(tiers.aclose)
         await stack.enter_async_context(background("endpoints", tiers.watch(), failure=failure))
+
+        def endpoints() -> dict[TierName, list[EndpointStatus]]:
+            return {tier: pool.status() for tier, pool in tiers.pools.items()}
+
         for tier, pool in tiers.pools.items():
             telemetry.follow_queue(tier, pool.admission)
 
-        guard = MemoryGuard(
-            settings=settings.guard,
-            read=PressureReader(gpus=_uses_gpus(settings)),
-            clients=tiers.pools,
-            servers=fleet,
-        )
+        guard = make_guard(settings, clients=tiers.pools, servers=fleet)
         if settings.guard.enabled:
             await stack.enter_async_context(
                 background("memory guard", guard.run(), failure=failure)
@@ -217,7 +215,13 @@ async def start_daemon(
                 background("start llama-servers", _ended(servers), failure=failure)
             )
 
-        notifiers = _notifiers(settings, database=database, servers=fleet.status, host=host)
+        notifiers = make_notifiers(
+            channels,
+            settings.notify,
+            database=database,
+            tiers=lambda: tier_states(fleet.status(), endpoints()),
+            host=host,
+        )
         for notifier in notifiers:
             await stack.enter_async_context(
                 background(f"notify {notifier.status().name}", notifier.run(), failure=failure)
@@ -260,7 +264,7 @@ async def start_daemon(
             database=database,
             parts=Parts(
                 servers=fleet.status,
-                endpoints=lambda: {tier: pool.status() for tier, pool in tiers.pools.items()},
+                endpoints=endpoints,
                 sources=supervisor.status,
                 memory=memory,
                 waiting_batches=lambda: engine.intake.waiting,
@@ -325,58 +329,6 @@ async def start_daemon(
             sources=supervisor.status,
             servers=fleet.status,
         )
-
-
-def _notifiers(
-    settings: Settings,
-    *,
-    database: Database,
-    servers: Callable[[], Sequence[ServerStatus]],
-    host: str,
-) -> list[Notifier]:
-    try:
-        return [
-            Notifier(
-                channel=Channel(name=name, settings=channel),
-                settings=channel,
-                common=settings.notify,
-                database=database,
-                servers=servers,
-                host=host,
-            )
-            for name, channel in settings.notify.channels.items()
-        ]
-    except ChannelError as error:
-        raise StartError(str(error)) from error
-
-
-def _uses_gpus(settings: Settings) -> bool:
-    """Whether a model of ours may be on a GPU: the bundled ones never are."""
-    return any(
-        tier.own_server and not tier.bundled and tier.gpu_layers != 0
-        for tier in settings.tiers.by_name().values()
-    )
-
-
-class _Emit:
-    """Intake as sources and the facade see it, which are made before intake is.
-
-    Puts the host before a source's name: daemons of several hosts may share one database, and each
-    has a journal of its own.
-    """
-
-    intake: Intake
-
-    def __init__(self, *, host: str) -> None:
-        self._host = host
-
-    def stored_name(self, source: str) -> str:
-        """What a source is called in the store."""
-        return f"{self._host}/{source}"
-
-    async def __call__(self, batch: Batch) -> Receipt:
-        named = dataclasses.replace(batch, source=self.stored_name(batch.source))
-        return await self.intake.emit(named)
 
 
 def _say_new(live: LiveHub, groups: Sequence[Folded]) -> None:

@@ -331,7 +331,7 @@ class Settings(_Section):
     def _a_port_each(self) -> Self:
         taken = {self.api.port: "api.port"}
         for tier, its in self.tiers.by_name().items():
-            if not its.own_server or its.port == 0:
+            if its.endpoint is not None or its.port == 0:
                 continue
             name = f"tiers.{tier.value}.port"
             if (other := taken.setdefault(its.port, name)) != name:

@@ -17,19 +17,18 @@ import structlog
 
 from daemon.notify.channel import ChannelError, Sends
 from daemon.notify.message import Letter, Notice, Topic
+from daemon.notify.outages import TierState
 from daemon.notify.plan import letters
 from daemon.notify.settings import ChannelSettings, NotifySettings
 from daemon.notify.words import closed_notice, opened_notice, tier_notice
 from daemon.store import assessments, notices
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
-from tiers.runtime.states import ServerState, ServerStatus
 from tiers.vocabulary import Severity
 
 log = structlog.get_logger()
 
 _PAUSE_FIRST, _PAUSE_MOST = 5.0, 900.0
-_OUT = frozenset({ServerState.FAILED, ServerState.COOLING, ServerState.STALLED})
 _TIMES_KEPT = 10_000
 
 
@@ -54,7 +53,7 @@ class Notifier:
         settings: ChannelSettings,
         common: NotifySettings,
         database: Database,
-        servers: Callable[[], Sequence[ServerStatus]],
+        tiers: Callable[[], Sequence[TierState]],
         host: str,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
@@ -63,7 +62,7 @@ class Notifier:
         self._settings = settings
         self._common = common
         self._database = database
-        self._servers = servers
+        self._tier_states = tiers
         self._host = host
         self._now = now
         self._times: collections.deque[datetime] = collections.deque(maxlen=_TIMES_KEPT)
@@ -155,14 +154,14 @@ class Notifier:
         found: dict[str, Notice] = {}
         patience = timedelta(minutes=self._common.tier_minutes)
         now = datetime.now(tz=UTC)
-        for status in self._servers():
-            tier = str(status.tier)
-            if status.state in _OUT and now - status.since >= patience and tier not in self._out:
-                key = f"tier/{self._host}/{tier}/{status.since.isoformat()}/out"
+        for state in self._tier_states():
+            tier = str(state.tier)
+            if state.out and now - state.since >= patience and tier not in self._out:
+                key = f"tier/{self._host}/{tier}/{state.since.isoformat()}/out"
                 found[tier] = tier_notice(
-                    tier=tier, out=True, detail=status.detail, host=self._host, key=key
+                    tier=tier, out=True, detail=state.detail, host=self._host, key=key
                 )
-            elif status.state.serves and tier in self._out:
+            elif not state.out and tier in self._out:
                 key = self._out[tier].removesuffix("out") + "back"
                 found[tier] = tier_notice(tier=tier, out=False, detail="", host=self._host, key=key)
         if not found:

@@ -50,7 +50,7 @@ class TargetsView:
         pool = self._pools[tier]
         endpoint = self._endpoint(pool)
         settings = pool.settings_of(endpoint)
-        named = None if settings.own_server or settings.model == BUNDLED else settings.model
+        named = None if settings.endpoint is None or settings.model == BUNDLED else settings.model
         detail, served, loading = "", endpoint.client.model or settings.model, False
         if endpoint.own:
             status = self._server(tier)

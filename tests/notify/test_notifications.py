@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from daemon.notify.channel import Channel, ChannelError
 from daemon.notify.message import Letter, Notice, Topic
 from daemon.notify.notifier import Notifier
+from daemon.notify.outages import TierState, tier_states
 from daemon.notify.plan import is_quiet, letters
 from daemon.notify.settings import ChannelSettings, NotifySettings
 from daemon.notify.words import alone, harmless, summary
@@ -25,6 +26,8 @@ from daemon.store import incidents, notices, work
 from daemon.store.incidents import Incident, NewIncident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition, apply
+from tiers.llm.breaker import BreakerState
+from tiers.llm.endpoint import EndpointStatus
 from tiers.runtime.states import ServerState, ServerStatus
 from tiers.vocabulary import Category, Severity, TierName
 
@@ -148,8 +151,8 @@ class Phone:
 
 
 class Servers(list[ServerStatus]):
-    def __call__(self) -> list[ServerStatus]:
-        return list(self)
+    def __call__(self) -> list[TierState]:
+        return tier_states(self, {})
 
 
 def made(
@@ -160,7 +163,7 @@ def made(
         settings=settings(**fields),
         common=NotifySettings(check_seconds=0.1, wait_minutes=5, tier_minutes=0),
         database=pool,
-        servers=Servers() if servers is None else servers,
+        tiers=Servers() if servers is None else servers,
         host="box",
         now=lambda: NOON,
     )
@@ -296,6 +299,51 @@ async def test_a_tier_that_is_out_is_told_and_so_is_its_return(pool: Database) -
     assert await again.tell() == 1
     assert phone.titles()[-1] == "[box] tier meta is back"
     assert await again.tell() == 0
+
+
+def endpoint(state: BreakerState, *, own: bool = False) -> EndpointStatus:
+    return EndpointStatus(
+        url="http://elsewhere",
+        backend="openai",
+        model="m",
+        state=state,
+        since=dt.datetime(2026, 5, 5, tzinfo=dt.UTC),
+        why="nothing answers there",
+        in_use=True,
+        own=own,
+        asked=True,
+        failovers=0,
+        openings=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "endpoints", "out"),
+    [
+        (ServerState.FAILED, [endpoint(BreakerState.OPEN, own=True)], True),
+        (ServerState.READY, [endpoint(BreakerState.OPEN, own=True)], False),
+        (ServerState.STOPPED, [endpoint(BreakerState.OPEN, own=True)], False),
+        (ServerState.READY, [endpoint(BreakerState.OPEN)], True),
+        (ServerState.READY, [endpoint(BreakerState.OPEN), endpoint(BreakerState.CLOSED)], False),
+        (ServerState.READY, [endpoint(BreakerState.OPEN), endpoint(BreakerState.OPEN)], True),
+        (
+            ServerState.FAILED,
+            [endpoint(BreakerState.OPEN, own=True), endpoint(BreakerState.CLOSED)],
+            False,
+        ),
+        (
+            ServerState.FAILED,
+            [endpoint(BreakerState.OPEN, own=True), endpoint(BreakerState.OPEN)],
+            True,
+        ),
+    ],
+)
+def test_a_tier_is_out_when_nobody_answers_for_it(
+    state: ServerState, endpoints: list[EndpointStatus], out: bool
+) -> None:
+    (found,) = tier_states([server(state, "It ended.")], {TierName.META: endpoints})
+    assert found.out is out
+    assert bool(found.detail) is out
 
 
 async def test_what_is_long_over_is_forgotten(pool: Database) -> None:
