@@ -101,6 +101,11 @@ class TierSettings(_Section):
         None,
         description="file whose first line is the key: the endpoint's, or that of our own server",
     )
+    served_by: Literal["daemon", "service"] = Field(
+        "daemon",
+        description="who runs the llama-server at host and port: the daemon, or a service manager "
+        "(llama-*.service), to whose server the daemon attaches",
+    )
     backend: Backend = Field(
         "llama_cpp", description="what answers there: llama_cpp, ollama or openai (vLLM, gateways)"
     )
@@ -173,6 +178,8 @@ class TierSettings(_Section):
     def _fits_together(self) -> TierSettings:
         if self.endpoint is None and self.backend != "llama_cpp":
             raise ValueError(f"backend {self.backend} needs an endpoint: say its URL")
+        if self.served_by == "service" and self.endpoint is None and self.port == 0:
+            raise ValueError("a server that a service manager runs needs a port: 0 finds none")
         if self.endpoint is None and self.api_key_file is None and not _is_loopback(self.host):
             raise ValueError(
                 f"a server that others reach on {self.host} needs a key: set api_key_file, "
@@ -183,7 +190,7 @@ class TierSettings(_Section):
     @property
     def own_server(self) -> bool:
         """Whether the daemon starts and watches a llama-server for this tier."""
-        return self.endpoint is None
+        return self.endpoint is None and self.served_by == "daemon"
 
     @property
     def bundled(self) -> bool:

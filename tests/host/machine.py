@@ -80,7 +80,7 @@ class Machine:
                     "systemd-nspawn",
                     "--quiet",
                     f"--directory={self.root}",
-                    f"--machine=triaged-{self.root.parent.name.lower()}"[:60],
+                    f"--machine=triaged-test-{os.getpid()}",
                     # The host need not run systemd, and nothing inside reaches a network.
                     *("--register=no", "--keep-unit", "--private-network", "--boot"),
                     "--console=pipe",

@@ -96,7 +96,9 @@ class LlmClient:
         cls, *, name: str, url: str, settings: TierSettings, observer: CallObserver | None = None
     ) -> LlmClient:
         """The client of a tier. Raises `TierRefusedError` when its key file cannot be read."""
-        named = settings.model if not settings.own_server and settings.model != BUNDLED else None
+        named = (
+            settings.model if settings.endpoint is not None and settings.model != BUNDLED else None
+        )
         return cls(
             name=name,
             url=url,

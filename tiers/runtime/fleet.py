@@ -57,7 +57,7 @@ class Fleet:
         self._ports = {
             tier: each.port or free_port(each.host)
             for tier, each in self._settings.items()
-            if each.own_server
+            if each.endpoint is None
         }
 
     async def start(self, on_progress: OnStatus | None = None) -> list[ServerStatus]:
