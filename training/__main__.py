@@ -6,6 +6,7 @@ Everything it makes on the way is under `training/out/`; started again it goes o
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -42,6 +43,12 @@ def main(argv: list[str] | None = None) -> None:
         folder = given.out / recipe.name
         tokens = int(given.tokens or recipe.tokens)
         train(recipe, folder, tokens=tokens, every=120.0, device=given.device)
+        if recipe.second:
+            seed = recipe.seed + 1
+            following = dataclasses.replace(recipe, seed=seed)
+            first, folder = folder, folder / "second"
+            more = int(tokens * recipe.second / recipe.tokens)
+            train(following, folder, tokens=more, every=120.0, device=given.device, after=first)
         file, origin = finish(recipe, folder)
         if wrong := different(file, folder / "tokenizer.json"):
             raise SystemExit(

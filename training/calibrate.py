@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from tiers.nano import decisions
 from tiers.nano.line_scores import lines_table, log_probabilities
 from tiers.vocabulary import Category, Severity
+from training.data.events.generate import SEVERITY_SHARES
 from training.data.samples import DecisionSample
 from training.line_words import sample_features
 from training.model import Decoder
@@ -25,6 +26,7 @@ from training.render import decision
 
 LINES = Path(__file__).with_name("calibration.tsv")
 _LEAST, _MOST = 0.3, 5.0
+_BAD = Severity.WARNING.rank
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +97,15 @@ def calibrate(
     """Fit the temperature that makes "escalate or not" most likely, by golden-section search."""
     logits, words = letter_logits(model, tokenizer, samples), word_logs(samples)
     ranks = torch.tensor([severity.rank for severity, _ in decisions.OPTIONS])
-    bad = ranks >= Severity.WARNING.rank
+    bad = ranks >= _BAD
     truth = torch.tensor([float(sample.escalate) for sample in samples])
+    # As many events deserve a look as in what the models learn from.
+    wanted = sum(s for severity, s in SEVERITY_SHARES.items() if severity.rank >= _BAD)
+    weight = torch.where(truth > 0, wanted / truth.mean(), (1 - wanted) / (1 - truth.mean()))
 
     def cost(temperature: float) -> float:
         yes = mixed(logits, words, temperature)[:, bad].sum(-1).clamp(1e-6, 1 - 1e-6)
-        return float(F.binary_cross_entropy(yes, truth))
+        return float(F.binary_cross_entropy(yes, truth, weight=weight))
 
     temperature = _lowest(cost, _LEAST, _MOST)
     weights = mixed(logits, words, temperature)

@@ -29,17 +29,16 @@ _UNIT = 0.1
 _LEAST = 4
 _LINES = 8
 _BATCH = 256
-_DROPPED = 0.4
+_DROPPED = 0.3
 _CONCERNS = 5
 _MUDDLED, _MUDDLED_BESIDE = 0.5, 0.1
-_DECAY = 3e-6
+_DECAY = 1e-6
 
 # Chosen on `calibration_cases.tsv`. On evidence in words that nobody taught, a wrong cause costs
 # more than an honest "not shown", and "harmless" most: what is added to their log-odds.
-_LEANS = {INSUFFICIENT_EVIDENCE: 1.0, NOISE: -0.5}
-# Shares of probability: below the first the evidence is surely enough, and a cause has to have the
-# second, measured by the best one, to be considered.
-_CLEAR, _BESIDE = 0.1, 0.25
+_LEANS = {INSUFFICIENT_EVIDENCE: 2.0, NOISE: -0.5}
+_BESIDE = 0.8
+"""The share of the likeliest cause's probability that another one has to have to be considered."""
 
 CODES = tuple(cause.code for cause in all_causes())
 
@@ -143,7 +142,7 @@ def make(out: Path, *, count: int, epochs: int, seed: int) -> None:
     write_table(
         out, made_by="python -m training.causes", outputs=CODES, numbers=numbers, weights=weights,
         bias=bias, unit=_UNIT, least=_LEAST,
-        more={"clear": _CLEAR, "beside": _BESIDE},
+        more={"beside": _BESIDE},
     )  # fmt: skip
 
 

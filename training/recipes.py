@@ -20,6 +20,8 @@ class Recipe:
     shares: Mapping[str, float]
     tokens: int
     batch_tokens: int
+    second: int = 0
+    """Tokens of a second corpus, drawn with the next seed, that training goes on with."""
     torn: float = 0.0
     """Share of the documents whose words are cut at random places before they are encoded, so that
     a word is also known by its parts (in the manner of BPE-dropout, Provilkov et al. 2020)."""
@@ -60,6 +62,7 @@ GENERAL = Recipe(
     spaces_apart=True,
     shares={"chat": 0.54, "assessment": 0.31, "plan": 0.04, "decision": 0.08, "trigger_json": 0.03},
     tokens=10_000_000,
+    second=2_400_000,
     batch_tokens=8_000,
     instructed=0.08,
 )

@@ -149,8 +149,6 @@ def _causes(sample: CaseSample) -> list[str]:
 
 
 def _offered(codes: Sequence[str], case: Case, key: str) -> list[str]:
-    """Only what the schema allows: a case longer than the prompt shows loses its tail."""
-    schema = cases.plan_schema if key == "steps" else cases.assessment_schema
-    field = schema(case, ())["properties"][key]
-    allowed = field["items"].get("enum", ())
-    return [code for code in codes if code in allowed][: field["maxItems"]]
+    """Only what may be answered: a case longer than the prompt shows loses its tail."""
+    allowed = cases.refs(case) if key == "evidence" else cases.action_codes(case)
+    return [code for code in codes if code in allowed][: cases.MOST[key]]

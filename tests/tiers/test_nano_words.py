@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiers.causes import causes_for
 from tiers.contracts import INSUFFICIENT_EVIDENCE, Case, Cause, Evidence, Sighting
 from tiers.nano import decisions
-from tiers.nano.cause_scores import MAX_SHORTLIST, shortlist
+from tiers.nano.cause_scores import MAX_SHORTLIST, bearing, shortlist
 from tiers.nano.demands import without_demands
 from tiers.nano.linear import load_table
 from tiers.nano.profile import NanoProfile
@@ -131,12 +131,14 @@ def test_the_words_pull_a_model_that_cannot_decide() -> None:
     assert good.severity is Severity.INFO
 
 
-def test_a_sure_model_is_not_turned_by_words_alone() -> None:
-    sure = dict.fromkeys(decisions.OPTIONS, 1e-5)
-    sure[Severity.CRITICAL, Category.STORAGE] = 1.0
-    routine = sighting("Started Daily apt download activities.", unit="init")
-    judged = decisions.judgement(decisions.with_words(sure, routine))
-    assert judged.probability > 0.2
+def test_the_model_turns_words_that_decide_little() -> None:
+    unknown = sighting("blorp quux", unit="blorpd")
+    for severity in (Severity.INFO, Severity.CRITICAL):
+        sure = dict.fromkeys(decisions.OPTIONS, 1e-5)
+        sure[severity, Category.STORAGE] = 1.0
+        judged = decisions.judgement(decisions.with_words(sure, unknown))
+        assert (judged.severity.rank >= 2) == (severity is Severity.CRITICAL)
+        assert judged.category is Category.STORAGE
 
 
 @pytest.mark.parametrize("count", [1, 500])
@@ -176,6 +178,15 @@ def test_what_says_only_that_it_failed_shows_no_cause() -> None:
         )
     )
     assert INSUFFICIENT_EVIDENCE in found
+
+
+def test_what_speaks_for_a_cause_may_be_cited_and_what_stands_beside_may_not() -> None:
+    given_case = case(
+        Category.STORAGE, "Accepted publickey for eva from 192.0.2.8 port 51111 ssh2", BAD_LINE
+    )
+    assert bearing(given_case, ["filesystem_damaged"]) == ["E2"]
+    assert bearing(given_case, [INSUFFICIENT_EVIDENCE]) == ["E2"]
+    assert bearing(case(Category.STORAGE), ["filesystem_damaged"]) == []
 
 
 def test_how_often_decides_between_a_mistake_and_an_attack() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiers.contracts import Case, Disposition, Evidence
-from tiers.nano.cause_scores import shortlist
+from tiers.nano.cause_scores import bearing, shortlist
+from tiers.nano.demands import without_demands
 from tiers.nano.text import one_line
 from tiers.vocabulary import Severity
 
@@ -17,6 +18,8 @@ MAX_SIMILAR = 2
 MAX_EARLIER = 1
 MAX_ACTIONS = 12
 MAX_SUMMARY = 200
+MOST = {"evidence": 4, "actions": 2, "steps": 3}
+"""How many refs or codes an answer names."""
 
 
 def case_text(case: Case, causes: Sequence[str]) -> str:
@@ -61,11 +64,11 @@ def assessment_schema(case: Case, causes: Sequence[str]) -> dict[str, Any]:
         {
             "cause": _one_of(causes),
             "severity": _one_of(list(Severity)),
-            "disposition": _one_of(list(Disposition)),
-            "evidence": _some_of(refs(case), 4),
-            "actions": _some_of(action_codes(case), 2),
+            "disposition": _one_of(_dispositions(case)),
+            "evidence": _cited(case, causes),
+            "actions": _some_of(action_codes(case), MOST["actions"]),
             "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-            "summary": {"type": "string", "maxLength": MAX_SUMMARY},
+            "summary": _summary(case, causes),
         }
     )
 
@@ -75,12 +78,39 @@ def plan_schema(case: Case, causes: Sequence[str]) -> dict[str, Any]:
         {
             "cause": _one_of(causes),
             "severity": _one_of(list(Severity)),
-            "evidence": _some_of(refs(case), 4),
-            "steps": _some_of(action_codes(case), 3),
+            "evidence": _cited(case, causes),
+            "steps": _some_of(action_codes(case), MOST["steps"]),
             "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-            "summary": {"type": "string", "maxLength": MAX_SUMMARY},
+            "summary": _summary(case, causes),
         }
     )
+
+
+def _dispositions(case: Case) -> list[str]:
+    return [each for each in Disposition if case.actions or each is not Disposition.ACT]
+
+
+def _cited(case: Case, causes: Sequence[str]) -> dict[str, Any]:
+    """Refs that bear on what may be answered: at least one, where there is evidence."""
+    shown = refs(case)
+    bear = [ref for ref in bearing(case, causes) if ref in shown]
+    schema = _some_of(bear or shown, MOST["evidence"])
+    return {**schema, "minItems": 1} if shown else schema
+
+
+def _summary(case: Case, causes: Sequence[str]) -> dict[str, Any]:
+    """A line of the evidence that may be cited, word for word: a small model copies badly, and a
+    summary that nearly says what a log says is worse than none."""
+    bear = bearing(case, causes)
+    lines = [_told(item) for item in case.evidence[:MAX_EVIDENCE] if item.ref in bear]
+    told = list(dict.fromkeys(line for line in lines if line))
+    return _one_of(told) if told else {"type": "string", "maxLength": MAX_SUMMARY}
+
+
+def _told(item: Evidence) -> str:
+    times = f" ({item.count} times)" if item.count > 1 else ""
+    text = one_line(without_demands(item.text), MAX_SUMMARY - len(times))
+    return text + times if text else ""
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -25,14 +25,16 @@ MAX_LINES = 16
 MAX_SHORTLIST = 4
 
 _CONCERN = (0.1, 0.3, 0.6, 0.85)
+_NEARLY = 1.5
+"""Log-odds between the best line of evidence and another one that may be cited too."""
 _SPAN = 600.0
 """Seconds: evidence has no span, and an incident's repeats come close together."""
 _COUNTS = ((1, "once"), (9, "few"), (49, "many"))
 
 
 def shortlist(case: Case) -> list[str]:
-    """The codes of the case's causes that are worth considering, in the case's order. The honest
-    one is last, and alone where nothing else is likely."""
+    """The codes of the case's causes between which the words do not decide, in the case's order;
+    mostly one. The honest one is last, and alone where nothing else is as likely."""
     offered = [cause.code for cause in case.causes if cause.code != INSUFFICIENT_EVIDENCE]
     if not offered or not case.evidence:
         return [INSUFFICIENT_EVIDENCE]
@@ -45,9 +47,27 @@ def shortlist(case: Case) -> list[str]:
     least = chances[best[0]] * float(table.more["beside"])
     kept = {code for code in best[:MAX_SHORTLIST] if chances[code] >= least}
     chosen = [code for code in offered if code in kept]
-    if unclear >= float(table.more["clear"]):
+    if unclear >= least:
         chosen.append(INSUFFICIENT_EVIDENCE)
     return chosen
+
+
+def bearing(case: Case, causes: Sequence[str]) -> list[str]:
+    """Refs of the evidence that speaks for one of `causes` (as `shortlist` leaves them), nearly as
+    much as the best of it does; of what is worst where it speaks for none."""
+    table = causes_table()
+    shown = case.evidence[:MAX_LINES]
+    numbers = [
+        table.outputs.index(code)
+        for code in causes
+        if code in table.outputs and code != INSUFFICIENT_EVIDENCE
+    ]
+    if numbers:
+        support = [max(line_scores(item, table)[n] for n in numbers) for item in shown]
+    else:
+        support = [_log_odds(bad(item)) for item in shown]
+    best = max(support, default=0.0)
+    return [item.ref for item, found in zip(shown, support, strict=True) if found >= best - _NEARLY]
 
 
 def probabilities(case: Case, codes: Sequence[str], table: LinearTable) -> Mapping[str, float]:
@@ -78,16 +98,25 @@ def line_scores(item: Evidence, table: LinearTable) -> list[float]:
 
 
 def concern(item: Evidence) -> str:
-    """How bad the line is by its words alone, as a feature: what is routine shows no cause."""
+    """How bad the line is, as a feature: what is routine shows no cause."""
+    return f"e{sum(bad(item) >= bound for bound in _CONCERN)}"
+
+
+def bad(item: Evidence) -> float:
+    """The probability that the line deserves a look, by its words alone."""
     often = how_often(count=item.count, span_seconds=_SPAN)
     program = item.source.rpartition("/")[2]
     found = log_probabilities(features(unit=program, text=item.text, often=often), lines_table())
-    bad = sum(
+    return sum(
         math.exp(value)
         for (severity, _), value in found.items()
         if severity.rank >= Severity.WARNING.rank
     )
-    return f"e{sum(bad >= bound for bound in _CONCERN)}"
+
+
+def _log_odds(chance: float) -> float:
+    bounded = min(max(chance, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
 
 
 def _log_sum(values: Sequence[float]) -> float:

@@ -31,7 +31,11 @@ MAX_UNIT = 40
 
 ESCALATE_FROM = 0.35
 """The probability from which an event is a warning at least. Below one half, because a miss costs
-more than a look; chosen on `training/calibration.tsv`, where precision stays above 0.85."""
+more than a look; chosen on `training/calibration.tsv`."""
+
+REACHED_FROM = {Severity.NOTICE: 0.2, Severity.WARNING: ESCALATE_FROM, Severity.CRITICAL: 0.5}
+"""The probability of a severity or a worse one from which an event has it. To keep what might be
+worth keeping costs little; to cry wolf costs more."""
 
 URGENCY_OF = {
     Severity.INFO: Urgency.NONE,
@@ -88,8 +92,8 @@ def questions() -> dict[str, Any]:
 def judgement(probabilities: Mapping[Pair, float]) -> Judgement:
     """Marginals of the joint answer.
 
-    Severity is the worst that the event reaches with a probability of `ESCALATE_FROM`, so that
-    escalating follows from it; category the likeliest over the severities of that side.
+    Severity is the worst that the event reaches (`REACHED_FROM`), so that escalating follows from
+    it; category the likeliest over the severities of that side.
     """
     total = sum(probabilities.values())
     if not total > 0:
@@ -102,12 +106,11 @@ def judgement(probabilities: Mapping[Pair, float]) -> Judgement:
     for (severity, _), weight in probabilities.items():
         by_severity[severity] += weight / total
     escalate = by_severity[Severity.WARNING] + by_severity[Severity.CRITICAL]
-    bad = escalate >= ESCALATE_FROM
-    severity = Severity.WARNING if bad else Severity.INFO
-    worse = Severity.CRITICAL if bad else Severity.NOTICE
-    reached = sum(by_severity[each] for each in Severity if each.rank >= worse.rank)
-    if reached >= ESCALATE_FROM:
-        severity = worse
+    severity = Severity.INFO
+    for level, least in REACHED_FROM.items():
+        if sum(by_severity[each] for each in Severity if each.rank >= level.rank) >= least:
+            severity = level
+    bad = severity.rank >= Severity.WARNING.rank
     side = [each for each in Severity if (each.rank >= Severity.WARNING.rank) == bad]
     category = max(
         Category,

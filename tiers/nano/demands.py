@@ -47,6 +47,7 @@ _REST_LETTERS = 3
 """A line of which fewer letters are left is judged whole: it is nothing but a demand."""
 
 
+@functools.lru_cache(maxsize=512)
 def without_demands(text: str) -> str:
     """`text` less the words that address its reader; as it is where nothing else would be left."""
     if len(text) > MAX_CHARACTERS:
