@@ -11,7 +11,6 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
@@ -22,10 +21,9 @@ from api.cors import Cors
 from api.errors import defect_response, error_response
 from api.keys.access import KEY_HEADERS, OPEN_PATHS, USER_HEADERS, Access, Refusal, anonymous
 from api.keys.key import Key
-from api.loopback import is_loopback
+from api.loopback import names_loopback, origin_is_here
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_HOST = re.compile(r"^(?P<name>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?#\s]+)(?::[0-9]{1,5})?$")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 _BODY_SECONDS = 30.0
 _BODIES_AT_ONCE = 16
@@ -137,6 +135,8 @@ class Guard:
         try:
             await self._with_body(scope, receive, tagged, headers)
         except asyncio.CancelledError:
+            if not exchange.streaming:
+                await _refuse(_stopping(), key.name, scope, receive, tagged)
             if not exchange.ended or exchange.task is None or exchange.task.uncancel():
                 raise
             # Its key is no longer valid. The server cuts the connection off an unfinished answer.
@@ -152,7 +152,8 @@ class Guard:
             if (refusal := self._wrong_host(headers)) is not None:
                 return refusal
             if method not in _SAFE_METHODS and not (
-                _from_here(headers) or self._cors.allows(headers)
+                self._cors.allows(headers)
+                or origin_is_here(headers.get(b"origin"), site=headers.get(b"sec-fetch-site"))
             ):
                 return Refusal(
                     status=403,
@@ -162,7 +163,7 @@ class Guard:
         return self._bad_length(headers)
 
     def _wrong_host(self, headers: Mapping[bytes, bytes]) -> Refusal | None:
-        if self._access.ring.needed or _names_loopback(headers.get(b"host", b"")):
+        if self._access.ring.needed or names_loopback(headers.get(b"host", b"")):
             return None
         return Refusal(
             status=403,
@@ -252,6 +253,15 @@ def _too_many() -> Refusal:
     )
 
 
+def _stopping() -> Refusal:
+    return Refusal(
+        status=503,
+        message="triaged stops; ask again when it runs.",
+        code="stopping",
+        headers={"Connection": "close", "Retry-After": "5"},
+    )
+
+
 async def _refuse(refusal: Refusal, key: str, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with it. `key` is the name of the key that the request came with."""
     note_refusal(scope, code=refusal.code, key=key)
@@ -278,24 +288,3 @@ def _request_id(said: bytes | None) -> str:
     if said is not None and _REQUEST_ID.fullmatch(said):
         return said.decode("ascii")
     return secrets.token_hex(8)
-
-
-def _names_loopback(host: bytes) -> bool:
-    """Whether a Host header ("localhost:8083", "[::1]") names this machine's loopback."""
-    match = _HOST.match(host.decode("latin-1"))
-    if match is None:
-        return False
-    return is_loopback(match["name"].strip("[]").rstrip(".").lower())
-
-
-def _from_here(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request was not sent by a web page of another machine. Programs send no Origin;
-    browsers always do with what changes something."""
-    origin = headers.get(b"origin")
-    if origin is None:
-        return headers.get(b"sec-fetch-site", b"none") != b"cross-site"
-    try:
-        name = urlsplit(origin.decode("latin-1")).hostname
-    except ValueError:
-        return False
-    return name is not None and is_loopback(name)

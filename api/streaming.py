@@ -20,6 +20,7 @@ T = TypeVar("T")
 _HEARTBEAT = 15.0
 _SEND_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
+STOPPED = "triaged stopped in the middle of the answer; ask again."
 
 
 class ClientGoneError(Exception):
@@ -86,6 +87,8 @@ class EventStream(Response):
         self._until = until
         self._heartbeat = heartbeat
         self._send_seconds = send_seconds
+        self.open = False
+        """Whether the stream was begun and not ended: something can still be said in it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         tasks: list[asyncio.Task[None]] = []
@@ -94,6 +97,7 @@ class EventStream(Response):
 
         async def put(body: bytes, *, more: bool = True) -> None:
             nonlocal last
+            self.open = more
             async with asyncio.timeout(self._send_seconds):
                 await send({"type": "http.response.body", "body": body, "more_body": more})
             last = loop.time()
@@ -110,6 +114,7 @@ class EventStream(Response):
 
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            self.open = True
             sender = asyncio.create_task(frames(), name="stream-frames")
             tasks = [
                 sender,

@@ -12,7 +12,7 @@ from api.openai.answering import Answering
 from api.openai.completion import Form
 from api.openai.metering import Meter
 from api.openai.rendering import Piece, Renderer
-from api.openai.stream import AnswerStream, measured, sse
+from api.openai.stream import AnswerStream, measured, sse, stopped
 from api.streaming import ClientGoneError, encoded, while_connected
 from tiers.chat_contracts import AgentEvent
 from tiers.errors import TierError
@@ -45,7 +45,13 @@ async def deliver(
         await while_connected(request, answering.begun(seconds=patience))
         frames = sse(answering, form=form, renderer=renderer, meter=meter)
         streaming = True
-        return AnswerStream(frames, answering=answering, meter=meter)
+        return AnswerStream(
+            frames,
+            answering=answering,
+            meter=meter,
+            stopping=request.app.state.stopping,
+            last_words=stopped,
+        )
     except ClientGoneError:
         meter.ended(outcome="gone", status=_GONE)
         return Response(status_code=_GONE)  # nobody reads it

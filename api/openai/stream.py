@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from api.errors import error_response, tier_error
+from api.errors import envelope, error_response, tier_error
 from api.openai.answering import Answering
 from api.openai.completion import Form
 from api.openai.metering import Meter
 from api.openai.rendering import Content, Piece, Reasoning, Renderer
-from api.streaming import EventStream, frame
+from api.streaming import STOPPED, EventStream, frame
 from tiers.errors import TierError
 
 log = structlog.get_logger()
 
 DONE = b"data: [DONE]\n\n"
+_LAST_WORDS_SECONDS = 0.5
+
+
+def stopped() -> bytes:
+    """The end of a chat's stream that the daemon's own end cuts off."""
+    return frame(envelope(status=503, message=STOPPED, code="stopping")) + DONE
 
 
 async def sse(
@@ -84,18 +92,34 @@ def measured(pieces: Iterator[Piece], renderer: Renderer, meter: Meter) -> Itera
 
 class AnswerStream(EventStream):
     """A stream of an answer. The answer is ended even if its frames were never begun: closing a
-    generator that did not start runs none of it."""
+    generator that did not start runs none of it. `last_words` are sent where the answer is cut off
+    because the daemon stops (`stopping` is set)."""
 
     def __init__(
-        self, frames: AsyncGenerator[bytes, None], *, answering: Answering, meter: Meter
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        answering: Answering,
+        meter: Meter,
+        stopping: asyncio.Event,
+        last_words: Callable[[], bytes],
     ) -> None:
         super().__init__(frames)
         self._answering = answering
         self._meter = meter
+        self._stopping = stopping
+        self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            if self.open and self._stopping.is_set():
+                body = self._last_words()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                        await send({"type": "http.response.body", "body": body})
+            raise
         finally:
             self._meter.ended(outcome="gone")
             await self._answering.close()

@@ -25,6 +25,7 @@ from api.relay.refusals import (
     silence_sentence,
 )
 from api.relay.upstream import why
+from api.streaming import STOPPED
 
 log = structlog.get_logger()
 
@@ -146,7 +147,7 @@ class Transfer:
         if self.streamed and self._open:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_SECONDS):
-                    await self._cut(send, "triaged stopped in the middle of the answer; ask again.")
+                    await self._cut(send, STOPPED)
 
     async def _cut(self, send: Send, message: str) -> None:
         """Ends the stream with an error that its readers know. What is held of a half event is

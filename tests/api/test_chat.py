@@ -222,6 +222,49 @@ async def test_stopping_ends_a_stream_within_its_grace(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        ("/v1/chat/completions", ASK),
+        ("/v1/completions", {"prompt": "hi"}),
+        ("/v1/responses", {"input": "hi"}),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_stopping_tells_whoever_still_waits(
+    served: Served, path: str, ask: dict[str, Any], stream: bool
+) -> None:
+    async def script() -> AsyncIterator[AgentEvent]:
+        yield TextDelta(text="on")
+        await asyncio.sleep(60)
+
+    served.agent.script = script
+    assert served.facade is not None
+    served.facade._server.config.timeout_graceful_shutdown = 0
+    async with (
+        httpx.AsyncClient(base_url=served.url, trust_env=False) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        asking = group.create_task(client.post(path, json={**ask, "stream": stream}))
+        await eventually(lambda: served.agent.running == 1)
+        await asyncio.sleep(0.05)
+        served.facade.stop()
+    response = asking.result()
+    if not stream:
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "stopping"
+        assert response.headers["retry-after"] == "5"
+    elif path == "/v1/responses":
+        last = json.loads(response.text.strip().rpartition("data: ")[2])
+        assert last["type"] == "response.failed"
+        assert "ask again" in last["response"]["error"]["message"]
+        assert last["response"]["store"] is False, "it is not kept"
+    else:
+        *_, error, done = frames(response.text)
+        assert done == "[DONE]"
+        assert error["error"]["code"] == "stopping"
+
+
+@pytest.mark.parametrize(
     "more",
     [
         {"tools": [], "tool_choice": "auto", "user": "u", "logit_bias": {}, "service_tier": "auto"},

@@ -21,7 +21,7 @@ from api.openai.responses.prepare import size_of
 from api.openai.stream import AnswerStream
 from api.ports import BusyError
 from api.ports_chat import Responses
-from api.streaming import ClientGoneError, encoded, frame, while_connected
+from api.streaming import STOPPED, ClientGoneError, encoded, frame, while_connected
 from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
@@ -58,7 +58,13 @@ async def respond(
         await while_connected(request, answering.begun(seconds=_PATIENCE))
         frames = _frames(answering, draft=draft, responses=responses, meter=meter)
         streaming = True
-        return AnswerStream(frames, answering=answering, meter=meter)
+        return AnswerStream(
+            frames,
+            answering=answering,
+            meter=meter,
+            stopping=request.app.state.stopping,
+            last_words=lambda: _stopped(draft),
+        )
     except ClientGoneError:
         meter.ended(outcome="gone", status=_GONE)
         return Response(status_code=_GONE)  # nobody reads it
@@ -110,6 +116,12 @@ async def _frames(
     finally:
         meter.ended(outcome="gone")
         await answering.close()
+
+
+def _stopped(draft: Draft) -> bytes:
+    """The end of a response that the daemon's own end cuts off."""
+    told = list(draft.fail(BusyError(STOPPED, retry_after=5.0)))
+    return b"".join(_frame(event) for event in (*told, draft.last()))
 
 
 def _told(draft: Draft, event: AgentEvent, meter: Meter) -> Iterator[Event]:

@@ -81,6 +81,7 @@ class Draft:
         yield from self._all(self.output.close(INCOMPLETE))
         self._status = "failed"
         self._completed_at = None
+        self.not_kept()
         self._error = failure(error)
 
     def not_kept(self) -> None:
