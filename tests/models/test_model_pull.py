@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -183,6 +184,18 @@ def test_without_any_sum_nothing_is_pulled(hub_server: LoopbackHub, tmp_path: Pa
     hub_server.files[NAME] = Served(CONTENT, sha256="none")
     with pytest.raises(HubError, match="nobody says the sha256"):
         pull(MODEL, hub=hub_of(hub_server), folder=tmp_path, progress=Told())
+
+
+def test_the_sum_of_the_catalogue_does_where_the_listing_has_none(
+    hub_server: LoopbackHub, tmp_path: Path
+) -> None:
+    hub_server.files[NAME] = Served(CONTENT, sha256="none")
+    known = dataclasses.replace(MODEL, sha256=hashlib.sha256(CONTENT).hexdigest())
+    (found,) = pull(known, hub=hub_of(hub_server), folder=tmp_path, progress=Told())
+    assert not verified(found)
+    hub_server.files[NAME] = Served(os.urandom(len(CONTENT)), sha256="none")
+    with pytest.raises(MismatchError, match="promises"):
+        pull(known, hub=hub_of(hub_server), folder=tmp_path / "other", progress=Told())
 
 
 def test_a_split_model_is_pulled_whole(hub_server: LoopbackHub, tmp_path: Path) -> None:

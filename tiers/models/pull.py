@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -48,8 +49,7 @@ def pull(model: Model, *, hub: Hub, folder: Path, progress: Progress) -> tuple[I
     at any time and called again. Raises `ModelError`.
     """
     files = hub.find(repository=model.repository, wanted=model.file)
-    for file in files:
-        _agrees(model, file, files)
+    files = tuple(_summed(model, file, files) for file in files)
     missing = [file for file in files if not _is_here(file, folder)]
     _room_for(missing, folder)
     for file in missing:
@@ -57,19 +57,22 @@ def pull(model: Model, *, hub: Hub, folder: Path, progress: Progress) -> tuple[I
     return tuple(installed_at(place_of(folder, file.repository, file.name)) for file in files)
 
 
-def _agrees(model: Model, file: RemoteFile, files: tuple[RemoteFile, ...]) -> None:
-    """A listing that contradicts the catalogue is not believed."""
-    if model.sha256 and file.sha256 and len(files) == 1 and model.sha256 != file.sha256:
+def _summed(model: Model, file: RemoteFile, files: tuple[RemoteFile, ...]) -> RemoteFile:
+    """The file with the sum that it must have. A listing that contradicts the catalogue is not
+    believed; the catalogue's sum is of a file in one piece."""
+    known = model.sha256 if len(files) == 1 else None
+    if known and file.sha256 and known != file.sha256:
         raise MismatchError(
             f"{file.repository} now offers another {file.name} than the catalogue knows "
-            f"(sha256 {file.sha256[:12]}..., not {model.sha256[:12]}...). If the repository "
+            f"(sha256 {file.sha256[:12]}..., not {known[:12]}...). If the repository "
             "changed it on purpose, put the new sum into a catalogue of your own"
         )
-    if not (model.sha256 or file.sha256):
+    if not (known or file.sha256):
         raise HubError(
             f"nobody says the sha256 of {file.name}: neither the listing of {file.repository} nor "
             "the catalogue; put it into a catalogue of your own"
         )
+    return dataclasses.replace(file, sha256=file.sha256 or known)
 
 
 def _is_here(file: RemoteFile, folder: Path) -> bool:
