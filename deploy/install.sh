@@ -11,6 +11,7 @@ command_link=/usr/local/bin/triaged
 ready_seconds=600
 
 verb=install wheelhouse='' python='' models='' gpu=no dry=no yes=no start=yes keep=ask
+changed=no
 
 usage() {
   cat <<'HELP'
@@ -39,6 +40,7 @@ step() {
   local words=$1
   shift
   say "  - $words"
+  changed=yes
   [[ $dry == yes ]] || "$@"
 }
 
@@ -187,7 +189,10 @@ enable_units() {
 }
 
 # Type=notify: `systemctl restart` returns when the daemon is ready, or has failed.
-restart() { timeout "$ready_seconds" systemctl restart triaged.target triaged.service; }
+restart() {
+  systemctl start --no-block triaged.target
+  timeout "$ready_seconds" systemctl restart triaged.service
+}
 
 works() { systemctl -q is-active triaged.service && as_triaged "$command_link" status >/dev/null; }
 
@@ -217,7 +222,9 @@ install_release() {
     step "put the program into $prefix/releases/$release" make_release
   put_file "$wheelhouse/triaged.example.toml" "$prefix/releases/$release/share/triaged.example.toml"
   unit_files "$wheelhouse"
-  step "make the user triaged and the folders $etc, /srv/triaged/models" make_user
+  if ! id -u triaged >/dev/null 2>&1 || [[ ! -d $etc/credentials || ! -d /srv/triaged/models ]]; then
+    step "make the user triaged and the folders $etc, /srv/triaged/models" make_user
+  fi
   [[ -e $etc/triaged.toml ]] || step "write $etc/triaged.toml" make_config
   if [[ $before != "$release" ]]; then
     step "make $prefix/current point to it" switch_to "$release"
@@ -227,6 +234,10 @@ install_release() {
     step "make $command_link" ln -sfn "$prefix/current/bin/triaged" "$command_link"
   if [[ $start == no ]]; then
     say "Start it later with: systemctl daemon-reload && systemctl enable --now triaged.target triaged.service"
+    return
+  fi
+  if [[ $changed == no ]] && works; then
+    say "  nothing: it is installed and runs."
     return
   fi
   step "let systemd start triaged.target at boot" enable_units

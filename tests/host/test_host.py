@@ -20,6 +20,7 @@ steady_seconds = 5
 steady_after = 5
 [sources.metrics]
 interval = 2
+slow_interval = 2
 """
 UNITS = {
     "crashy": "[Service]\nExecStart=/bin/sh -c 'sleep 0.3; exit 7'\nRestart=always\nRestartSec=1\n"
@@ -74,6 +75,7 @@ def test_it_installs_offline_and_is_ready(debian: Machine) -> None:
     assert "http://127.0.0.1:8083" in _property(debian, "StatusText")
     assert _property(debian, "NRestarts") == "0"
     again = debian.run(INSTALL, seconds=120).stdout
+    assert "nothing: it is installed" in again
     assert "write /" not in again
     assert "put the program" not in again
 
