@@ -18,7 +18,7 @@ from tiers.vocabulary import Severity
 _TITLE_CHARS = 160
 _BODY_CHARS = 1_500
 _LISTED = 20
-_LINK = re.compile(r"\b(?:https?|ftp)://", re.IGNORECASE)
+_LINK = re.compile(r"(?:ht|f)tps?://", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=\w)|<(?=[!@#])|\[(?=[^\]]*\]\()")
 _ZERO_WIDTH = "\u200b"
 

@@ -121,6 +121,7 @@ def test_text_from_logs_rings_nobody_and_leads_nowhere() -> None:
     assert "\n" not in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+    assert "http" not in harmless("seehttp://evil.example/ _https://evil.example/", 100)
     assert len(harmless("x" * 1000, 100)) == 100
 
 
