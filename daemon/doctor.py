@@ -223,7 +223,7 @@ def _access(settings: Settings, state_dir: Path) -> list[Finding]:
         return [
             note(
                 "access",
-                "triaged reads the whole journal as root, and every user of this host can ask port "
+                "triaged reads the whole journal, and every user of this host can ask port "
                 f"{api.port} for it and act as {api.keyless.role}: if there are others, make a key "
                 "with `triaged keys add NAME`; from then on everybody needs one",
             )
