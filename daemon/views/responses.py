@@ -1,12 +1,10 @@
 """Responses that clients of `/v1/responses` may go on from.
 
-Whoever waits for an answer does not wait for ever for the store: a PostgreSQL that neither answers
-nor breaks the connection off (its disk hangs) is away like one that is down.
+Whoever waits for an answer does not wait for ever for the store (`giving_up`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +15,7 @@ from daemon.store.errors import StoreClosedError, StoreUnavailableError
 from daemon.store.pool import Connection, Database
 from daemon.store.responses import Link, ResponseRow
 from daemon.store.settings import RetentionSettings
+from daemon.views.giving_up import GivingUp
 
 T = TypeVar("T")
 
@@ -35,7 +34,7 @@ class ResponsesView:
     def __init__(self, *, database: Database, settings: RetentionSettings) -> None:
         self._database = database
         self._settings = settings
-        self._given_up: set[asyncio.Task[Any]] = set()
+        self._giving_up = GivingUp(name="responses", seconds=_PATIENCE)
 
     @property
     def most_bytes(self) -> int:
@@ -114,28 +113,15 @@ class ResponsesView:
         return await self._bounded(connected())
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
-        """What does not end in time is cancelled and left to itself: the driver ends it when the
-        server answers again or the connection breaks, and waiting for that is what must not be."""
-        task = asyncio.create_task(work, name="responses")
+        """Raises `BusyError`."""
         try:
-            done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
-            if not done:
-                raise _away("PostgreSQL does not answer", retry_after=5.0)
-            return task.result()
+            return await self._giving_up.run(work)
+        except TimeoutError as error:
+            raise _away("PostgreSQL does not answer", retry_after=5.0) from error
         except StoreUnavailableError as error:
             raise _away(str(error), retry_after=error.retry_after) from error
         except StoreClosedError as error:
             raise BusyError(f"{error}.", retry_after=5.0) from error
-        finally:
-            if not task.done():
-                task.cancel()
-                self._given_up.add(task)
-                task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._given_up.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: whoever asked was told already
 
 
 def _away(why: str, *, retry_after: float) -> BusyError:

@@ -22,6 +22,7 @@ from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
+from daemon.views.giving_up import GivingUp
 from daemon.views.tiers import served_by_others, tier_part, tier_status
 from tiers.llm.endpoint import EndpointStatus
 from tiers.pressure.guard import GuardStatus
@@ -43,6 +44,19 @@ _MEMORY_HEALTH = {
     MemoryState.UNUSABLE: Health.DEGRADED,
 }
 _NOTHING = Accounting(received=0, stored=0, folded=0, dropped=0, drops={})
+_NO_TOTALS = pattern_search.PatternTotals(patterns=0, to_judge=0)
+_PATIENCE = 3.0
+"""Seconds for the store: who scrapes and probes waits for ten at most, and other parts are to be
+told of too."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the store says; as it is here where it says nothing."""
+
+    accounting: Accounting = _NOTHING
+    totals: pattern_search.PatternTotals = _NO_TOTALS
+    incidents_by_state: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,30 +86,38 @@ class StatusView:
         self._version = version
         self._host = host
         self._started_at = started_at
+        self._giving_up = GivingUp(name="status", seconds=_PATIENCE)
 
-    async def status(self) -> DaemonStatus:
-        """Never raises: a store that is away is a part that is down."""
-        count, totals = _NOTHING, pattern_search.PatternTotals(patterns=0, to_judge=0)
+    async def _read(self) -> _Kept:
+        async with self._database.connection() as connection:
+            counters = await accounting.counters(connection)
+            drops = await accounting.drops(connection)
+            totals = await pattern_search.totals(connection)
+            counts = await incident_queries.counts(connection)
         states: dict[str, int] = {}
-        store_problem = ""
-        try:
-            async with self._database.connection() as connection:
-                counters = await accounting.counters(connection)
-                drops = await accounting.drops(connection)
-                totals = await pattern_search.totals(connection)
-                counts = await incident_queries.counts(connection)
-        except StoreUnavailableError as error:
-            store_problem = str(error)
-        else:
-            count = Accounting(
+        for entry in counts:
+            states[entry.state] = states.get(entry.state, 0) + entry.count
+        return _Kept(
+            accounting=Accounting(
                 received=sum(c.received for c in counters),
                 stored=sum(c.stored for c in counters),
                 folded=sum(c.folded for c in counters),
                 dropped=sum(c.dropped for c in counters),
                 drops={f"{d.source}: {d.reason}": d.count for d in drops},
-            )
-            for entry in counts:
-                states[entry.state] = states.get(entry.state, 0) + entry.count
+            ),
+            totals=totals,
+            incidents_by_state=states,
+        )
+
+    async def status(self) -> DaemonStatus:
+        """Never raises: a store that is away is a part that is down."""
+        kept, store_problem = _Kept(), ""
+        try:
+            kept = await self._giving_up.run(self._read())
+        except StoreUnavailableError as error:
+            store_problem = str(error)
+        except TimeoutError:
+            store_problem = f"PostgreSQL does not answer within {_PATIENCE:g} s"
         servers, endpoints = self._parts.servers(), self._parts.endpoints()
         tiers = [tier_status(server, endpoints.get(server.tier, ())) for server in servers]
         backed = {f"tier/{tier.value}" for tier in served_by_others(tiers)}
@@ -120,10 +142,10 @@ class StatusView:
             ),
             parts=parts,
             tiers=tiers,
-            accounting=count,
-            patterns=totals.patterns,
-            to_judge=totals.to_judge,
-            incidents_by_state=states,
+            accounting=kept.accounting,
+            patterns=kept.totals.patterns,
+            to_judge=kept.totals.to_judge,
+            incidents_by_state=kept.incidents_by_state,
             model_calls=dict(self._parts.model_calls()),
             overflowed=self._parts.overflowed(),
         )
