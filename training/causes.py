@@ -37,7 +37,7 @@ _DECAY = 1e-6
 # Chosen on `calibration_cases.tsv`. On evidence in words that nobody taught, a wrong cause costs
 # more than an honest "not shown", and "harmless" most: what is added to their log-odds.
 _LEANS = {INSUFFICIENT_EVIDENCE: 2.0, NOISE: -0.5}
-_BESIDE = 0.8
+_BESIDE = 1.0
 """The share of the likeliest cause's probability that another one has to have to be considered."""
 
 CODES = tuple(cause.code for cause in all_causes())
