@@ -1,6 +1,6 @@
 """Dashboards and alerts name only metrics and labels that a daemon exports, and are well-formed.
 
-`tests/acceptance/test_exported_metrics.py` compares the page that is read here with a running daemon.
+`tests/acceptance/test_exported_metrics.py` compares the page read here with a running daemon.
 """
 
 from __future__ import annotations
