@@ -267,23 +267,22 @@ async def test_a_store_that_is_away_is_said(
 async def test_a_server_that_hangs_is_away_too(
     pool: Database, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = view(pool)
-    await kept.keep(response("a"))
+    await view(pool).keep(response("a"))
     monkeypatch.setattr(views, "_PATIENCE", 0.3)
+    kept = view(pool)
     with psycopg.connect(database) as admin:
         admin.execute("lock table responses")
         for work in (kept.find(id="resp_a", owner="alice"), kept.keep(response("b"))):
             with pytest.raises(BusyError, match="does not answer"):
                 await work
-    monkeypatch.undo()
-    assert (await kept.find(id="resp_a", owner="alice")).id == "resp_a"
+    assert (await view(pool).find(id="resp_a", owner="alice")).id == "resp_a"
     await eventually_none(kept)
 
 
 async def eventually_none(kept: ResponsesView) -> None:
     """What was given up has ended."""
     async with asyncio.timeout(5):
-        while kept._given_up:  # noqa: ASYNC110 - there is no event for it
+        while kept._giving_up._left:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.01)
 
 
