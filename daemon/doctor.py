@@ -22,7 +22,7 @@ from daemon.facade import keys_path
 from daemon.findings import Finding, note, ok, problem, warning
 from daemon.installation import Unit, examine_unit, read_unit
 from daemon.intake.rules import RuleError, load_rules
-from daemon.state_folder import distrusted
+from daemon.state_folder import distrusted, owner_of
 from daemon.watching import has_journal
 from tiers.runtime.binary import candidates, choose
 from tiers.runtime.errors import MisconfiguredError
@@ -106,7 +106,9 @@ def _ports(settings: Settings, state_dir: Path, unit: Unit | None = None) -> lis
         for name, each in settings.tiers.by_name().items()
         if each.own_server and each.port
     ]
+    ours = {unit.pid if unit is not None else None, owner_of(state_dir)} - {None}
     findings = []
+    running = False
     seen: dict[int, str] = {}
     for setting, host, port in wanted:
         if port in seen:
@@ -115,7 +117,8 @@ def _ports(settings: Settings, state_dir: Path, unit: Unit | None = None) -> lis
         if port_is_free(host, port):
             continue
         holder = holder_of(port, state_dir=state_dir)
-        if holder is not None and unit is not None and _is_of(holder.pid, unit):
+        if holder is not None and any(_is_of(holder.pid, each) for each in ours):
+            running = True
             continue
         name = holder.name if holder is not None else "somebody"
         pid = f" (pid {holder.pid})" if holder is not None and holder.pid else ""
@@ -125,16 +128,16 @@ def _ports(settings: Settings, state_dir: Path, unit: Unit | None = None) -> lis
                 f"{port} ({setting}) is in use by {name}{pid}; unless that is triaged, change it",
             )
         )
-    held = "are triaged's" if unit is not None and unit.pid is not None else "are free"
+    held = "are triaged's" if running else "are free"
     return findings or [ok("ports", ", ".join(str(port) for _, _, port in wanted) + f" {held}")]
 
 
-def _is_of(pid: int | None, unit: Unit) -> bool:
-    """Whether a process is the unit's own or a child of it."""
-    if pid is None or unit.pid is None:
+def _is_of(pid: int | None, daemon: int | None) -> bool:
+    """Whether a process is a daemon or a child of it."""
+    if pid is None or daemon is None:
         return False
     with contextlib.suppress(psutil.Error):
-        return pid == unit.pid or unit.pid in [p.pid for p in psutil.Process(pid).parents()]
+        return pid == daemon or daemon in [p.pid for p in psutil.Process(pid).parents()]
     return False
 
 

@@ -94,3 +94,18 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def owner_of(folder: Path) -> int | None:
+    """The process that `held` this folder last, which may have ended since; None where none is
+    told. Takes no lock: that would be in a daemon's way that starts now."""
+    try:
+        descriptor = no_follow(folder / "daemon.lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return int(os.pread(descriptor, 20, 0))
+    except ValueError:
+        return None
+    finally:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from daemon import doctor
 from daemon.config.settings import Settings
 from daemon.findings import Finding, Level
+from daemon.state_folder import held
 
 
 def access(
@@ -68,3 +70,22 @@ def test_a_state_folder_of_others_is_a_problem(tmp_path: Path) -> None:
         (found,) = doctor._state(folder)
         assert found.level is Level.PROBLEM
         assert "0777" in found.words
+
+
+def test_the_ports_of_the_daemon_that_holds_the_state_are_its_own(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings = Settings.model_validate(
+            {
+                "api": {"port": listening.getsockname()[1]},
+                "tiers": {name: {"port": 0} for name in ("trigger", "review", "meta")},
+            }
+        )
+        (found,) = doctor._ports(settings, tmp_path)
+        assert found.level is Level.WARNING
+        with held(tmp_path):
+            (found,) = doctor._ports(settings, tmp_path)
+        assert found.level is Level.OK
+        assert "are triaged's" in found.words
+        for wrong in ("", "nonsense"):
+            (tmp_path / "daemon.lock").write_text(wrong)
+            assert doctor._ports(settings, tmp_path)[0].level is Level.WARNING
