@@ -22,6 +22,8 @@ class DaemonClient:
 
     def __init__(self, *, url: str, key: str | None = None, timeout: float = 30.0) -> None:
         """`$TRIAGED_API_KEY` comes before `key`."""
+        # The base URL of chats is what people have at hand.
+        url = url.rstrip("/").removesuffix("/v1")
         key = os.environ.get("TRIAGED_API_KEY", "").strip() or key
         headers = {b"Authorization": b"Bearer " + os.fsencode(key)} if key else {}
         self._url = url
@@ -69,6 +71,9 @@ class DaemonClient:
         except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
+            # A daemon signs whatever it answers with the request's id; a server of models does not.
+            if response.status_code == 404 and "x-request-id" not in response.headers:
+                raise self._stranger()
             raise _failure(response)
         try:
             return response.json()

@@ -20,13 +20,17 @@ from daemon.cli.render import ago, clean, incident_detail, incident_table, line
 
 
 @contextlib.contextmanager
-def answering(status: int, body: bytes, seen: list[Any] | None = None) -> Iterator[str]:
+def answering(
+    status: int, body: bytes, seen: list[Any] | None = None, *, signed: bool = True
+) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if seen is not None:
                 seen.append(dict(self.headers))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if signed:
+                self.send_header("X-Request-ID", "r1")
             self.end_headers()
             self.wfile.write(body)
 
@@ -61,6 +65,9 @@ def test_failures_are_sentences_with_a_code() -> None:
     with answering(404, b'{"error": {"message": "there is no incident 7\\u001b[2J"}}') as url:
         error = failure(url)
         assert (error.code, str(error)) == (Exit.NOT_FOUND, "there is no incident 7\ufffd[2J")
+    with answering(404, b'{"error": {"message": "File Not Found"}}', signed=False) as url:
+        error = failure(url)
+        assert (error.code, "is not triaged" in str(error)) == (Exit.UNREACHABLE, True)
     with answering(401, b'{"error": {"message": "A key is needed"}}') as url:
         assert "$TRIAGED_API_KEY" in str(failure(url))
     for body in (b"<html>", b"", b"[]", b'{"error": 5}', b"\xff"):
@@ -73,6 +80,14 @@ def test_failures_are_sentences_with_a_code() -> None:
             assert "is not triaged" in str(error)
     with answering(200, b"data: {\n\n") as url, pytest.raises(CommandError):
         list(DaemonClient(url=url).stream("/x", {}))
+
+
+def test_the_base_url_of_chats_is_taken_too() -> None:
+    with answering(200, b"{}") as url:
+        for given in (url, f"{url}/", f"{url}/v1", f"{url}/v1/"):
+            client = DaemonClient(url=given)
+            assert str(client._http.base_url).rstrip("/") == url
+            assert client.get("/x") == {}
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ class Daemon:
         if request.method == "POST":
             if not self.waiting:
                 error = {"message": "there is no proposal K7F3; nothing waits for an answer"}
-                return httpx.Response(404, json={"error": error})
+                return httpx.Response(404, json={"error": error}, headers={"x-request-id": "r"})
             said = {"code": "K7F3", "approved": True, "message": "Approved: it restarts."}
             return httpx.Response(200, json=said)
         if request.url.path.endswith("proposals"):
