@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "bench",
         epilog="triaged bench --endpoint http://127.0.0.1:8082 "
-        "--endpoint http://127.0.0.1:11434=llama3.2    "
+        "--endpoint http://127.0.0.1:11434=llama3.2\n\n"
         "triaged bench --tier meta --sweep threads=2,4 --sweep ubatch=256,512",
     )(bench)
 

@@ -8,6 +8,7 @@ import typer
 
 from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, out, print_json
+from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import incident_detail, incident_table
 
 app = typer.Typer(
@@ -19,10 +20,13 @@ _Id = Annotated[int, typer.Argument(help="The incident's number.", min=1)]
 
 
 @app.callback()
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, as_json: _Json = False) -> None:
     """Incidents: what was escalated, and what came of it. Alone: the live ones."""
     if context.invoked_subcommand is None:
-        _list(context.obj, states=None, every=False, text=None, limit=50, as_json=False)
+        _list(context.obj, states=None, every=False, text=None, limit=50, as_json=as_json)
+    elif as_json:
+        message = f"write --json behind {context.invoked_subcommand}"
+        raise CommandError(message, code=Exit.USAGE)
 
 
 @app.command("list", epilog="triaged incidents list --all --text ssh")

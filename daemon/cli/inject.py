@@ -41,7 +41,8 @@ def inject(
         str | None, typer.Option("--unit", "-u", help="Unit or program; else taken from the line.")
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", help="Seconds to wait for an incident; 0 does not wait.")
+        float,
+        typer.Option("--wait", help="Seconds to wait for an incident; 0 does not wait.", min=0),
     ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -57,7 +57,7 @@ def status(context: typer.Context, as_json: _Json = False) -> None:
 
 @app.command(
     "build",
-    epilog="triaged llama build    triaged llama build --source llama.cpp-b11549.tar.gz",
+    epilog="triaged llama build\n\ntriaged llama build --source llama.cpp-b11549.tar.gz",
 )
 def build(
     context: typer.Context,
@@ -93,7 +93,7 @@ def build(
     ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Builds llama-server from llama.cpp's source for this hardware, tries it, and uses it.
+    """Build llama-server from llama.cpp's source for this hardware, tries it, and uses it.
 
     Interrupted, it goes on where it stopped. What was built before is not built again.
     """

@@ -158,7 +158,7 @@ def recommend(
 
 @app.command(
     "pull",
-    epilog="triaged models pull qwen3-4b    triaged models pull unsloth/Qwen3-8B-GGUF:Q4_K_M",
+    epilog="triaged models pull qwen3-4b\n\ntriaged models pull unsloth/Qwen3-8B-GGUF:Q4_K_M",
 )
 def pull_models(context: typer.Context, names: _Names, as_json: _Json = False) -> None:
     """Gets models, one after the other. Goes on where it stopped; every file is checked.

@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, out, print_json
+from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import line
 
 app = typer.Typer(help="Actions that wait for your answer.", invoke_without_command=True)
@@ -20,10 +21,13 @@ _Code = Annotated[str, typer.Argument(help="The proposal's code, as it is shown 
 
 
 @app.callback()
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, as_json: _Json = False) -> None:
     """Actions that wait for your answer. Alone: the list."""
     if context.invoked_subcommand is None:
-        _list(context.obj, as_json=False)
+        _list(context.obj, as_json=as_json)
+    elif as_json:
+        message = f"write --json behind {context.invoked_subcommand}"
+        raise CommandError(message, code=Exit.USAGE)
 
 
 @app.command("list", epilog="triaged proposals list --json")

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def serve_model(
     context: typer.Context,
-    tier: Annotated[TierName, typer.Argument(help="Whose model and port: [tiers.NAME].")],
+    tier: Annotated[TierName, typer.Argument(help="The tier whose model and port are taken.")],
 ) -> None:
     """Become the llama-server of a tier; systemd's llama-*.service do."""
     shared: Context = context.obj

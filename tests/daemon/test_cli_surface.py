@@ -94,3 +94,23 @@ def test_doctor_reports_as_json(tmp_path: Path) -> None:
     answer = triaged("--state-dir", str(tmp_path / "state"), "doctor", "--json")
     findings = json.loads(answer.stdout)
     assert {finding["what"] for finding in findings} >= {"state", "ports", "rules", "access"}
+
+
+@pytest.mark.parametrize("command", ["bench", "models pull", "llama build"])
+def test_each_example_stands_in_a_line_of_its_own(command: str) -> None:
+    lines = triaged(*command.split(), "--help").stdout.splitlines()
+    examples = [line for line in lines if line.startswith(f" triaged {command} ")]
+    assert len([line for line in lines if line.strip().startswith(f"triaged {command}")]) == 2
+    assert all(line.count(f"triaged {command}") == 1 for line in examples)
+
+
+@pytest.mark.parametrize("listing", ["incidents", "proposals"])
+def test_a_listing_takes_json_without_the_word_list(listing: str) -> None:
+    assert triaged("--url", "http://127.0.0.1:9", listing, "--json").returncode == 3
+    misplaced = triaged("--url", "http://127.0.0.1:9", listing, "--json", "list")
+    assert misplaced.returncode == 2
+    assert "behind list" in misplaced.stderr
+
+
+def test_a_wait_that_is_none_is_a_usage_error() -> None:
+    assert triaged("--url", "http://127.0.0.1:9", "inject", "x", "--wait", "-1").returncode == 2
