@@ -156,8 +156,8 @@ def list_keys(context: typer.Context, as_json: _Json = False) -> None:
         if concern:
             err.print(f"note: {line(concern)}", markup=False, style="yellow")
     if not keys:
-        missing = f"There are no keys in {place.path}." if found else f"There is no {place.path}."
-        out.print(missing, markup=False)
+        why = f"{place.path} has none" if found else f"there is no {place.path}"
+        out.print(f"No keys: {why}. To make one: triaged keys add NAME", markup=False)
         return
     out.print(_table(keys, used, now=now))
     if running is None:

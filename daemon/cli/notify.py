@@ -34,12 +34,16 @@ def send_test(
     channels = settings.notify.channels
     for name in names or []:
         if name not in channels:
-            known = ", ".join(channels) or "none; see [notify.channels.NAME]"
+            known = ", ".join(channels) or "none: none is configured"
             raise CommandError(
                 f"there is no channel {name!r}; there is {known}", code=Exit.NOT_FOUND
             )
     if not channels:
-        raise CommandError("no channel is configured; see [notify.channels.NAME]", code=Exit.CONFIG)
+        message = (
+            "no channel is configured; the configuration file needs a [notify.channels.NAME] with "
+            "urls or urls_file, see docs/notifications.md"
+        )
+        raise CommandError(message, code=Exit.CONFIG)
     host = settings.host_name or platform.node()
     letter = Letter(
         title=f"[{host}] triaged: a test",

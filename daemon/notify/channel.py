@@ -79,8 +79,8 @@ class Channel:
             raise ChannelError(f"{self.name}: {type(error).__name__}") from error
         if not taken:
             raise ChannelError(
-                f"{self.name} did not take it: the address, the token or the network; "
-                f"'triaged notify test {self.name}' tries it"
+                f"{self.name} did not take it: look at the address and the token in its URL, and "
+                f"at the network; to try again: triaged notify test {self.name}"
             )
 
 

@@ -56,7 +56,7 @@ class Catalogue:
                 return model
         ids = [model.id for model in self.models]
         near = difflib.get_close_matches(name.lower(), ids, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ids)}"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ids)}."
         raise CatalogueError(
             f"the catalogue has no model {name!r}: {hint} A model outside of it is named by its "
             "repository: OWNER/NAME:FILE or OWNER/NAME:QUANTISATION"
