@@ -64,7 +64,7 @@ class Admission:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave()  # its turn had come in the same moment
-            else:
+            elif turn in self._line:  # else it was passed over in the same moment
                 self._line.remove(turn)
             raise
 
@@ -74,5 +74,7 @@ class Admission:
 
     def _let_in(self) -> None:
         while self._line and self.running < self._allowed:
-            self._line.popleft().set_result(None)
-            self.running += 1
+            turn = self._line.popleft()
+            if not turn.cancelled():  # who gave up has not run since
+                turn.set_result(None)
+                self.running += 1

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
-import httpx
+import httpx2
 
 from tiers.config import BUNDLED, Backend, TierSettings
 from tiers.contracts import Usage
@@ -75,7 +75,7 @@ class LlmClient:
         temperature: float | None = None,
         context: int | None = None,
         observer: CallObserver | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._backend = backend
         self._observer = observer or NoCallObserver()
@@ -282,7 +282,7 @@ class LlmClient:
 
     async def _opened(
         self, call: ChatCall, body: Mapping[str, Any], stack: contextlib.AsyncExitStack
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The response to a chat, of which only the head was read. A refusal that can be learned
         from is learned from. Raises `TierError`."""
         schema = call.schema is not None

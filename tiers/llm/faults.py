@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import orjson
 
 from tiers.errors import (
@@ -88,15 +88,15 @@ def fault_in_stream(*, name: str, url: str, payload: bytes) -> TierError:
     return fault_from_response(name=name, url=url, status=code, headers={}, body=payload)
 
 
-def fault_from_transport(error: httpx.HTTPError, *, name: str, url: str) -> TierError:
+def fault_from_transport(error: httpx2.HTTPError, *, name: str, url: str) -> TierError:
     """The error for a connection that was refused, broke off or was not HTTP."""
     match error:
-        case httpx.ConnectError():
+        case httpx2.ConnectError():
             why, after, trouble = f"nothing answers at {url}", 2.0, Trouble.REFUSED
-        case httpx.TimeoutException():
+        case httpx2.TimeoutException():
             why, after = f"{url} did not take the connection in time", 5.0
             trouble = Trouble.REFUSED
-        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
+        case httpx2.RemoteProtocolError() | httpx2.ReadError() | httpx2.WriteError():
             why, after = f"{url} broke the connection off in the middle of a call", 2.0
             trouble = Trouble.BROKEN
         case _:

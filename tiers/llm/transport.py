@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import orjson
 
 from tiers.errors import TierUnavailableError, Trouble
@@ -32,19 +32,19 @@ class Transport:
         url: str,
         api_key: str | None = None,
         connections: int = 8,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
         self.url = url.rstrip("/").removesuffix("/v1")
         headers = {"Content-Type": "application/json"}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=self.url,
             headers=headers,
             # Busy is not dead: a long answer is bounded by the call's deadline alone.
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(
+            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+            limits=httpx2.Limits(
                 max_connections=connections + 4,
                 max_keepalive_connections=connections + 4,
                 keepalive_expiry=_KEEPALIVE_SECONDS,
@@ -81,7 +81,7 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[httpx2.Response]:
         """A successful response whose body is not read yet. Raises `TierError`; leaving the
         block closes the connection, which makes llama-server stop generating."""
         content = orjson.dumps(body) if body is not None else None
@@ -97,10 +97,10 @@ class Transport:
                         body=await self.read(response),
                     )
                 yield response
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise fault_from_transport(error, name=self.name, url=self.url) from error
 
-    async def read(self, response: httpx.Response) -> bytes:
+    async def read(self, response: httpx2.Response) -> bytes:
         """The whole body. Raises `TierUnavailableError` for one larger than any answer may be."""
         parts, size = [], 0
         async for part in response.aiter_bytes():
@@ -129,7 +129,7 @@ class Transport:
             document = await self.document(response)
         return document, time.monotonic() - begun
 
-    async def document(self, response: httpx.Response) -> Mapping[str, Any]:
+    async def document(self, response: httpx2.Response) -> Mapping[str, Any]:
         """The decoded object of a response. Raises `TierUnavailableError` for anything else."""
         raw = await self.read(response)
         try:
