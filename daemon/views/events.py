@@ -13,6 +13,7 @@ from daemon.sources.base import Emit, Receipt
 from daemon.store import events as stored
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
+from daemon.views.giving_up import PATIENCE, GivingUp
 from tiers.vocabulary import Provenance, Severity, SourceKind
 
 SOURCE = "http"
@@ -34,6 +35,7 @@ class EventsView:
         text_limit: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._giving_up = GivingUp(name="events", seconds=PATIENCE)
         self._database = database
         self._emit = emit
         self._host = host
@@ -60,6 +62,9 @@ class EventsView:
         return Accepted(accepted=len(batch.events))
 
     async def query(self, wanted: EventFilter) -> Sequence[EventView]:
+        return await self._giving_up.or_busy(self._query(wanted))
+
+    async def _query(self, wanted: EventFilter) -> Sequence[EventView]:
         now = datetime.now(tz=UTC)
         since = wanted.since or now - _LOOK_BACK
         if since.tzinfo is None:

@@ -11,7 +11,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from api.ports import BusyError
+
 T = TypeVar("T")
+
+PATIENCE = 15.0
+"""Seconds that a person who asks is kept waiting for the store."""
 
 
 class GivingUp:
@@ -36,6 +41,16 @@ class GivingUp:
                 task.cancel()
                 self._left.add(task)
                 task.add_done_callback(self._ended)
+
+    async def or_busy(self, work: Coroutine[Any, Any, T]) -> T:
+        """`run` for who asks over the facade. Raises `BusyError`, and what `work` raises."""
+        try:
+            return await self.run(work)
+        except TimeoutError as error:
+            raise BusyError(
+                f"PostgreSQL did not answer within {self._seconds:g} s; try again.",
+                retry_after=5.0,
+            ) from error
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._left.discard(task)

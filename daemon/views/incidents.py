@@ -45,6 +45,7 @@ from daemon.store.pool import Database
 from daemon.store.transitions import Transition
 from daemon.store.verdicts import VerdictRow
 from daemon.store.work import Work, run
+from daemon.views.giving_up import PATIENCE, GivingUp
 from tiers.vocabulary import Category, Severity, TierName
 
 log = structlog.get_logger()
@@ -60,11 +61,15 @@ class IncidentsView:
         self, *, database: Database, memory: Memory | None, on_mutes: Callable[[], None]
     ) -> None:
         """`on_mutes` is called when the mutes have changed."""
+        self._giving_up = GivingUp(name="incidents", seconds=PATIENCE)
         self._database = database
         self._memory = memory
         self._on_mutes = on_mutes
 
     async def find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:
+        return await self._giving_up.or_busy(self._find(wanted))
+
+    async def _find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:
         severities = None
         if wanted.min_severity is not None:
             least = wanted.min_severity.rank
@@ -87,6 +92,9 @@ class IncidentsView:
         return [view_of(incident, said.get(incident.id)) for incident in found]
 
     async def show(self, incident_id: int) -> IncidentDetail:
+        return await self._giving_up.or_busy(self._show(incident_id))
+
+    async def _show(self, incident_id: int) -> IncidentDetail:
         try:
             async with self._database.connection() as connection:
                 incident = await incident_queries.get(connection, incident_id)

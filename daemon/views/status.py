@@ -22,7 +22,7 @@ from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
-from daemon.views.giving_up import GivingUp
+from daemon.views.giving_up import PATIENCE, GivingUp
 from daemon.views.tiers import served_by_others, tier_part, tier_status
 from tiers.llm.endpoint import EndpointStatus
 from tiers.pressure.guard import GuardStatus
@@ -87,6 +87,7 @@ class StatusView:
         self._host = host
         self._started_at = started_at
         self._giving_up = GivingUp(name="status", seconds=_PATIENCE)
+        self._ledger_giving_up = GivingUp(name="ledger", seconds=PATIENCE)
 
     async def _read(self) -> _Kept:
         async with self._database.connection() as connection:
@@ -151,6 +152,9 @@ class StatusView:
         )
 
     async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
+        return await self._ledger_giving_up.or_busy(self._ledger(after=after, limit=limit))
+
+    async def _ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:
         try:
             async with self._database.connection() as connection:
                 entries = await ledger.read(connection, after=after, limit=limit)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from api.ports import Health
+from api.ports import BusyError, EventFilter, Health, IncidentFilter
 from daemon.store.pool import Database
+from daemon.views import events as events_view
+from daemon.views import incidents as incidents_view
 from daemon.views import status as status_view
 from daemon.views.giving_up import GivingUp
 from daemon.views.status import Parts, StatusView
@@ -72,3 +74,35 @@ async def test_work_that_ends_in_time_is_waited_for() -> None:
 
     with pytest.raises(ValueError, match="no"):
         await giving_up.run(fails())
+
+
+@pytest.mark.parametrize("asked", ["events", "incidents", "incident", "ledger"])
+async def test_who_reads_while_the_store_hangs_is_told_to_try_again(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (events_view, incidents_view, status_view):
+        monkeypatch.setattr(module, "PATIENCE", 0.05)
+    database = HangingDatabase()
+    hanging = cast("Database", database)
+    events = events_view.EventsView(
+        database=hanging, emit=cast("Any", None), host="h", text_limit=100
+    )
+    incidents = incidents_view.IncidentsView(database=hanging, memory=None, on_mutes=lambda: None)
+    status = StatusView(
+        database=hanging,
+        parts=cast("Any", None),
+        version="1",
+        host="h",
+        started_at=datetime.now(UTC),
+    )
+    questions = {
+        "events": lambda: events.query(EventFilter()),
+        "incidents": lambda: incidents.find(IncidentFilter()),
+        "incident": lambda: incidents.show(1),
+        "ledger": lambda: status.ledger(after=0, limit=10),
+    }
+    async with asyncio.timeout(2):
+        with pytest.raises(BusyError, match="did not answer"):
+            await questions[asked]()
+    database.back.set()
+    await asyncio.sleep(0.01)
