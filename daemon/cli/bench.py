@@ -12,7 +12,6 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, err, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import line
@@ -121,7 +120,7 @@ def _endpoint(word: str) -> Target:
 
 def _tiers(shared: Context, loaded: Loaded, wanted: Sequence[TierName]) -> list[Target]:
     """The running daemon's tiers, as its status tells of them."""
-    status = DaemonClient(url=shared.daemon_url()).get("/api/v1/status")
+    status = shared.client().get("/api/v1/status")
     settings = loaded.settings.tiers.by_name()
     found = []
     for entry in status["tiers"]:
