@@ -29,6 +29,12 @@ _SPAN = re.compile(r"(\d{1,5})([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7, "y": 24 * 365}
 
 
+_STILL_CLOSED = (
+    ", and requests need one nonetheless: to do without on loopback again, stop triaged and remove "
+    "the file"
+)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """The key file, and whether the configuration names it."""
@@ -156,7 +162,7 @@ def list_keys(context: typer.Context, as_json: _Json = False) -> None:
         if concern:
             err.print(f"note: {line(concern)}", markup=False, style="yellow")
     if not keys:
-        why = f"{place.path} has none" if found else f"there is no {place.path}"
+        why = f"{place.path} has none{_STILL_CLOSED}" if found else f"there is no {place.path}"
         out.print(f"No keys: {why}. To make one: triaged keys add NAME", markup=False)
         return
     out.print(_table(keys, used, now=now))
@@ -191,6 +197,8 @@ def revoke(
         print_json({"name": name, "revoked": True})
     else:
         out.print(f"{name} is revoked", markup=False)
+        if (left := read_keys(place.path, named=place.named)) is not None and not left.keys:
+            err.print(f"It was the last{_STILL_CLOSED}.", markup=False)
 
 
 def _edited(place: _Place, change: Any) -> None:

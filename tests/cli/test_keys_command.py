@@ -96,7 +96,7 @@ def test_add_list_revoke(folder: Path) -> None:
     assert run(folder, "revoke", "webui").exit_code == 0
     assert [each.name for each in kept(folder)] == ["scrape", "hook"]
     run(folder, "revoke", "scrape", "--json")
-    run(folder, "revoke", "hook")
+    assert "remove the file" in run(folder, "revoke", "hook").stderr
     assert kept(folder) == []
     assert run(folder, "list").stdout.startswith("No keys: ")
 
