@@ -20,7 +20,8 @@ CACHE = Path(os.environ.get("TRIAGED_HOST_CACHE", "/var/cache/triaged-tests"))
 """Where the base system is kept between runs: outside of the checkout, and not in a tmpfs."""
 SUITE = "bookworm"
 PACKAGES = ("dbus", "python3", "python3-venv", "procps", "libgomp1")
-MIRROR = os.environ.get("TRIAGED_HOST_MIRROR", "http://deb.debian.org/debian")
+MIRROR = os.environ.get("TRIAGED_HOST_MIRROR")
+"""None: the one that debootstrap takes by itself."""
 _TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "mount")
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -53,7 +54,7 @@ def base_tree() -> Path:
                     f"--include=systemd,systemd-sysv,{','.join(PACKAGES)}",
                     SUITE,
                     str(work),
-                    MIRROR,
+                    *([MIRROR] if MIRROR else []),
                 ],
                 check=True,
                 stdout=subprocess.DEVNULL,
