@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -48,7 +49,7 @@ def run_step(
         written.write(f"\n$ {' '.join(command)}\n".encode())
         try:
             process = subprocess.Popen(
-                command,
+                _gently(command, environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -58,9 +59,6 @@ def run_step(
             )
         except OSError as error:
             raise StepError(f"{what}: {command[0]} cannot be run ({error.strerror}).") from error
-        # What it starts inherits this.
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         lines = _Lines(written, on_line)
         try:
             with process:
@@ -81,6 +79,16 @@ def run_step(
             f"{what}: {Path(command[0]).name} {_how(process.returncode)}; see {log}.",
             said=lines.tail,
         )
+
+
+def _gently(command: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """`command` as `nice` runs it, so that it is gentle from its first step on, with all that it
+    starts. As it is where there is no `nice`, or where the program is none, which Popen tells."""
+    path = environ.get("PATH")
+    nice = shutil.which("nice", path=path)
+    if nice is None or shutil.which(command[0], path=path) is None:
+        return list(command)
+    return [nice, "-n", str(_NICE), *command]
 
 
 class _Lines:
