@@ -6,10 +6,12 @@ for a verdict where it rested on one (`prepared.PatternDelta.rests_on_verdict`).
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 from daemon.store.pool import Database
 
 _CHUNK = 500
-"""Patterns or verdicts in one transaction."""
+"""Rows in one transaction."""
 
 # Times of patterns are those at which events occurred, and an old log may be read today: what keeps
 # a pattern is an event or a verdict of it that this server stored lately. The caller's mutes are
@@ -67,10 +69,16 @@ async def prune_patterns(database: Database, *, days: int) -> int:
 async def prune_verdicts(database: Database, *, days: int) -> int:
     """Deletes verdicts that are older than `days` and not in force any more. Returns how many.
     Raises `StoreUnavailableError`."""
+    return await delete_in_chunks(database, DELETE_SUPERSEDED, days=days)
+
+
+async def delete_in_chunks(database: Database, statement: LiteralString, *, days: int) -> int:
+    """Runs a deletion that takes days and a number of rows until nothing is left for it. Returns
+    how many rows went. Raises `StoreUnavailableError`."""
     deleted = 0
     while True:
         async with database.connection() as connection:
-            cursor = await connection.execute(DELETE_SUPERSEDED, (days, _CHUNK))
+            cursor = await connection.execute(statement, (days, _CHUNK))
         deleted += cursor.rowcount
         if cursor.rowcount < _CHUNK:
             return deleted

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from daemon.store.pool import Connection, Database
+from daemon.store.pruning import delete_in_chunks
 from daemon.store.values import clean, moment, to_json
 
 _CHUNK = 500
@@ -182,10 +183,4 @@ async def prune_surplus(connection: Connection, *, most: int) -> int:
 async def prune_old(database: Database, *, days: int) -> int:
     """Deletes those that were not used for `days`. Returns how many. Raises
     `StoreUnavailableError`."""
-    deleted = 0
-    while True:
-        async with database.connection() as connection:
-            cursor = await connection.execute(DELETE_OLD, (days, _CHUNK))
-        deleted += cursor.rowcount
-        if cursor.rowcount < _CHUNK:
-            return deleted
+    return await delete_in_chunks(database, DELETE_OLD, days=days)
