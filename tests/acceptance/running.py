@@ -17,21 +17,12 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.watched import QUIET
+
+__all__ = ["QUIET", "Running", "ended", "free_port"]
+
 TRIAGED = Path(sys.executable).with_name("triaged")
 START_SECONDS = 60.0
-QUIET = """
-[sources]
-syslog_fallback = false
-[sources.journald]
-enabled = false
-[sources.systemd]
-enabled = false
-[sources.metrics]
-enabled = false
-[sources.schedule]
-enabled = false
-"""
-"""Sources off: what happens is only what the test gives to watch."""
 
 
 def free_port() -> int:

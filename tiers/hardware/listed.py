@@ -14,6 +14,7 @@ import orjson
 
 from tiers.hardware.facts import ListedDevice
 from tiers.runtime.binary import Binary
+from tiers.runtime.capabilities import run_program
 
 _SECONDS = 30.0
 _MIB = 1024 * 1024
@@ -35,14 +36,7 @@ def list_devices(binary: Binary) -> tuple[tuple[ListedDevice, ...], str]:
     else:
         command = [str(binary.path), "--list-devices"]
     try:
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-            cwd="/",
-        )
+        ended = run_program(command, seconds=_SECONDS)
     except subprocess.TimeoutExpired:
         return (), f"llama-server ({binary.origin}) did not list its devices in {_SECONDS:g} s"
     except OSError as error:

@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,7 +25,6 @@ from tiers.models.errors import HubError, MismatchError, ModelError, NoSpaceErro
 from tiers.models.folder import Installed, Origin, installed_at, place_of, write_origin
 from tiers.models.hub import Hub, RemoteFile
 
-_CHUNK = 4 * 2**20
 _RESERVE = 512 * 2**20
 """Left free in any case: the daemon's own state is often on the same disk."""
 
@@ -112,7 +111,8 @@ def _one(file: RemoteFile, *, hub: Hub, folder: Path, progress: Progress) -> Non
         to.flush()
         os.fsync(to.fileno())
         progress.checks(file)
-        found = _sha256(to)
+        to.seek(0)
+        found = hashlib.file_digest(to, "sha256").hexdigest()
         if found != file.sha256:
             kept = _reject(folder, partial, file, found)
             raise MismatchError(
@@ -168,7 +168,10 @@ def _size(path: Path) -> int:
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
     """Two who fetch the same file would write into each other."""
-    with partial.with_name(partial.name + ".lock").open("w") as lock:
+    # Never removed: who waits at a removed file and who makes it anew would both go on.
+    lock_file = partial.parent.with_name(".locks") / partial.name
+    lock_file.parent.mkdir(exist_ok=True)
+    with lock_file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -176,17 +179,6 @@ def _alone(partial: Path) -> Iterator[None]:
                 f"somebody else fetches {partial.name} already; wait for it"
             ) from error
         yield
-        Path(lock.name).unlink(missing_ok=True)
-
-
-def _sha256(file: BinaryIO, on_bytes: Callable[[int], None] | None = None) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        if on_bytes is not None:
-            on_bytes(len(chunk))
-    return digest.hexdigest()
 
 
 def _reject(folder: Path, partial: Path, file: RemoteFile, found: str) -> Path:

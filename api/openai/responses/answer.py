@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 
-import orjson
 import structlog
 from fastapi import Request, Response
 
-from api.errors import tier_error
 from api.openai.answering import Answering
+from api.openai.delivery import delivered, outcome_of
 from api.openai.metering import Meter
 from api.openai.responses.draft import Draft
 from api.openai.responses.output import Event
 from api.openai.responses.prepare import size_of
-from api.openai.stream import AnswerStream
 from api.ports import BusyError
 from api.ports_chat import Responses
-from api.streaming import STOPPED, ClientGoneError, encoded, frame, while_connected
+from api.streaming import STOPPED, encoded, frame
 from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
@@ -32,11 +30,6 @@ from tiers.chat_contracts import (
 from tiers.errors import TierError
 
 log = structlog.get_logger()
-
-_PATIENCE = 8.0
-"""Seconds for which a stream waits for its first event, so that an error can still be a status
-code; then it begins, so that no proxy takes it for dead."""
-_GONE = 499
 
 
 async def respond(
@@ -50,32 +43,15 @@ async def respond(
 ) -> Response:
     """The response. `responses` None keeps nothing. Raises what the agent raised before anything
     was sent, and `BusyError` where the answer cannot be kept."""
-    streaming = False
-    try:
-        if not stream:
-            whole = _whole(answering, draft=draft, responses=responses, meter=meter)
-            return await while_connected(request, whole)
-        await while_connected(request, answering.begun(seconds=_PATIENCE))
-        frames = _frames(answering, draft=draft, responses=responses, meter=meter)
-        streaming = True
-        return AnswerStream(
-            frames,
-            answering=answering,
-            meter=meter,
-            stopping=request.app.state.stopping,
-            last_words=lambda: _stopped(draft),
-        )
-    except ClientGoneError:
-        meter.ended(outcome="gone", status=_GONE)
-        return Response(status_code=_GONE)  # nobody reads it
-    except Exception as error:
-        outcome, status = _outcome(error)
-        meter.ended(outcome=outcome, status=status)
-        raise
-    finally:
-        if not streaming:
-            meter.ended(outcome="gone", status=_GONE)
-            await answering.close()
+    return await delivered(
+        request,
+        answering,
+        meter=meter,
+        stream=stream,
+        whole=lambda: _whole(answering, draft=draft, responses=responses, meter=meter),
+        frames=lambda: _frames(answering, draft=draft, responses=responses, meter=meter),
+        last_words=lambda: _stopped(draft),
+    )
 
 
 async def _whole(
@@ -109,7 +85,7 @@ async def _frames(
                 log.warning("response cut", error=str(error))
             else:
                 log.error("response cut", exc_info=error)
-            meter.ended(outcome=_outcome(error)[0])
+            meter.ended(outcome=outcome_of(error)[0])
             for told in draft.fail(error):
                 yield _frame(told)
         yield _frame(draft.last())
@@ -161,16 +137,6 @@ async def _keep(draft: Draft, responses: Responses | None) -> None:
         draft.not_kept()
         return
     await responses.keep(stored)
-
-
-def _outcome(error: Exception) -> tuple[str, int]:
-    """How it is counted: the code and the status that a client is told."""
-    if isinstance(error, BusyError):
-        return "busy", 503
-    if not isinstance(error, TierError):
-        return "defect", 500
-    said = tier_error(error)
-    return str(orjson.loads(bytes(said.body))["error"]["code"]), said.status_code
 
 
 def _frame(event: Event) -> bytes:
