@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from api.cors import unfit_origin
 from api.ports_chat import ChatOptions
+from daemon.actions.settings import ActionsSettings
 from daemon.config.backends import spread
 from daemon.notify.settings import NotifySettings
 from daemon.sources.settings import (
@@ -301,6 +302,7 @@ class Settings(_Section):
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
     tiers: TiersSettings = Field(default_factory=TiersSettings)
     escalation: EscalationSettings = Field(default_factory=EscalationSettings)
+    actions: ActionsSettings = Field(default_factory=ActionsSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     tools: ToolsSettings = Field(default_factory=ToolsSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)

@@ -1,0 +1,1 @@
+"""What kinds of actions measure with and act through: `host` has the protocols."""

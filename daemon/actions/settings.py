@@ -1,0 +1,66 @@
+"""The section [actions] of the configuration."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from daemon.actions.host.host import Limits
+from daemon.actions.policy.settings import PolicySettings
+
+
+class ActionsSettings(PolicySettings):
+    """Acting on the host: what is allowed, on what, and how long things wait."""
+
+    approval_minutes: float = Field(
+        60.0, gt=0, le=7 * 24 * 60, description="minutes after which a proposal expires"
+    )
+    steady_seconds: float = Field(
+        30.0, ge=1, le=600, description="how long a unit must be well for an action to have worked"
+    )
+    lease_seconds: float = Field(
+        120.0, ge=5, description="how long an executor owns an action without a sign of life"
+    )
+    critical: tuple[str, ...] = Field(
+        (), description="globs of critical targets beyond the built-in ones"
+    )
+    paths: tuple[Path, ...] = Field((), description="folders that may be cleaned of old files")
+    never_block: tuple[str, ...] = Field(
+        (), description="addresses and networks that are never blocked, beside our own"
+    )
+    certificates: dict[str, str] = Field(
+        default_factory=dict, description="unit that renews a certificate, by the file's path"
+    )
+    nixos_flake: str | None = Field(
+        None, description="the NixOS configuration that may be built: /etc/nixos#host"
+    )
+
+    @field_validator("never_block")
+    @classmethod
+    def _networks(cls, never: tuple[str, ...]) -> tuple[str, ...]:
+        for network in never:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{network!r} is no address and no network") from error
+        return never
+
+    @field_validator("paths")
+    @classmethod
+    def _absolute(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        for path in paths:
+            if not path.is_absolute():
+                raise ValueError(f"{str(path)!r} is not an absolute path; write it from / on")
+        return paths
+
+    def host_limits(self) -> Limits:
+        """What kinds are told of it."""
+        return Limits(
+            paths=tuple(str(path) for path in self.paths),
+            never_block=self.never_block,
+            certificates=self.certificates,
+            flake=self.nixos_flake,
+            critical_units=self.critical,
+        )
