@@ -5,10 +5,19 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from daemon.actions.host.host import Limits
 from daemon.actions.policy.settings import PolicySettings
+
+
+class CertificateSettings(BaseModel):
+    """A certificate, and the unit that renews it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path = Field(description="the certificate, PEM: /etc/letsencrypt/live/web/cert.pem")
+    unit: str = Field(description="the unit that renews it: certbot.service")
 
 
 class ActionsSettings(PolicySettings):
@@ -30,8 +39,9 @@ class ActionsSettings(PolicySettings):
     never_block: tuple[str, ...] = Field(
         (), description="addresses and networks that are never blocked, beside our own"
     )
-    certificates: dict[str, str] = Field(
-        default_factory=dict, description="unit that renews a certificate, by the file's path"
+    certificates: dict[str, CertificateSettings] = Field(
+        default_factory=dict,
+        description="certificates that may be renewed, by name: [actions.certificates.web]",
     )
     nixos_flake: str | None = Field(
         None, description="the NixOS configuration that may be built: /etc/nixos#host"
@@ -60,7 +70,10 @@ class ActionsSettings(PolicySettings):
         return Limits(
             paths=tuple(str(path) for path in self.paths),
             never_block=self.never_block,
-            certificates=self.certificates,
+            certificates={
+                name: (str(certificate.file), certificate.unit)
+                for name, certificate in self.certificates.items()
+            },
             flake=self.nixos_flake,
             critical_units=self.critical,
         )

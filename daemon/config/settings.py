@@ -213,6 +213,11 @@ class KeylessSettings(_Section):
 class ApiSettings(_Section):
     """The facade."""
 
+    enabled: bool = Field(
+        True,
+        description="whether the daemon itself answers; false where `triaged run --only api` does, "
+        "in a process of its own (triaged-api.service)",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8083, description="port to listen on")
     body_limit: int = Field(

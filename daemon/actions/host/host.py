@@ -163,8 +163,8 @@ class Limits:
     """Folders that may be cleaned."""
     never_block: tuple[str, ...] = ()
     """Addresses and networks that are never blocked; loopback and our own never are."""
-    certificates: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Unit that renews, by the certificate's path."""
+    certificates: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """By name: the certificate's file, and the unit that renews it."""
     flake: str | None = None
     """The NixOS configuration that may be built."""
     critical_units: tuple[str, ...] = ()
