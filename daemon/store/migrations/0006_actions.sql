@@ -34,6 +34,12 @@ create table actions (
   before        jsonb not null default '{}',
   measured      jsonb not null default '{}',
   output        text not null default '',
+  -- Armed outside the daemon before it began, for what could lock the operator out; void once
+  -- somebody confirmed that the way in works.
+  reversal      jsonb,
+  confirm_by    timestamptz,
+  confirmed_at  timestamptz,
+  confirmed_by  text,
   learned       boolean not null default false,
   lease_owner   text,
   lease_until   timestamptz,
@@ -45,6 +51,9 @@ create unique index actions_code on actions (code) where state = 'proposed';
 -- Concurrency per target is one, over all daemons.
 create unique index actions_one_at_a_time on actions (host, target)
   where state in ('intent','started');
+-- What is asked for twice while it is open is one action.
+create unique index actions_open on actions (content_hash)
+  where state in ('requested','proposed','approved','intent','started');
 create index actions_work on actions (next_at)
   where state in ('requested','proposed','approved','intent','started');
 create index actions_incident on actions (incident_id, id) where incident_id is not null;

@@ -1,0 +1,71 @@
+"""The life of an action. Pure.
+
+| from      | to        | when                                                                    |
+|-----------|-----------|-------------------------------------------------------------------------|
+| requested | refused   | policy denies, the target is not there, a parameter is out of bounds    |
+| requested | proposed  | policy asks: a human has to approve                                     |
+| requested | approved  | policy allows                                                           |
+| proposed  | approved  | a human approved exactly this content                                   |
+| proposed  | denied    | a human denied it                                                       |
+| proposed  | expired   | nobody answered in time                                                 |
+| proposed  | withdrawn | its incident is over                                                    |
+| proposed  | refused   | it was approved, but is no longer possible or allowed                   |
+| approved  | intent    | an executor holds the lease; preconditions hold, the baseline is stored |
+| approved  | proposed  | it was allowed without a human, and policy asks by now                  |
+| approved  | refused   | the stop switch, policy or a precondition                               |
+| approved  | expired   | nobody carried it out in time                                           |
+| intent    | started   | right before the effect                                                 |
+| intent    | approved  | its executor died before it began: nothing has happened                 |
+| intent    | refused   | the stop switch was thrown in between                                   |
+| started   | done      | the postcondition was measured                                          |
+| started   | failed    | the postcondition was measured not to hold                              |
+| started   | unknown   | nobody can say: for a human, never run again                            |
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class ActionState(enum.StrEnum):
+    """Where an action is. The values stand in the database."""
+
+    REQUESTED = "requested"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    INTENT = "intent"
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+_S = ActionState
+FOLLOWS: dict[ActionState, frozenset[ActionState]] = {
+    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED}),
+    _S.PROPOSED: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.WITHDRAWN, _S.REFUSED}),
+    _S.APPROVED: frozenset({_S.INTENT, _S.PROPOSED, _S.REFUSED, _S.EXPIRED}),
+    _S.INTENT: frozenset({_S.STARTED, _S.APPROVED, _S.REFUSED}),
+    _S.STARTED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
+}
+
+OPEN = frozenset(FOLLOWS)
+"""States of an action that is not over."""
+
+BEGUN = frozenset({_S.STARTED, _S.DONE, _S.FAILED, _S.UNKNOWN})
+"""States of an action whose effect may be there."""
+
+
+class IllegalStepError(Exception):
+    """That cannot follow: somebody else moved the action first."""
+
+
+def require_step(before: ActionState, after: ActionState) -> None:
+    """Raises `IllegalStepError`."""
+    if after not in FOLLOWS.get(before, frozenset()):
+        message = f"an action that is {before.value} cannot become {after.value}"
+        raise IllegalStepError(message)
