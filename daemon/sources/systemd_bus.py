@@ -1,91 +1,50 @@
-"""systemd's manager on D-Bus, as far as watching units needs it: org.freedesktop.systemd1(5)."""
+"""systemd's manager, as far as watching units needs it."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from dbus_fast import BusType, DBusError, Message, MessageType
-from dbus_fast.aio import MessageBus
-from dbus_fast.errors import AuthError, InvalidAddressError
+from dbus_fast import Message
 
 from daemon.sources.base import SourceAbsentError, SourceError
 from daemon.sources.units import UnitFacts
-
-_NAME = "org.freedesktop.systemd1"
-_PATH = "/org/freedesktop/systemd1"
-_MANAGER = "org.freedesktop.systemd1.Manager"
-_PROPERTIES = "org.freedesktop.DBus.Properties"
-_UNIT_PATH = f"{_PATH}/unit/"
-_UNIT_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.@\\-]+)?\.[a-z]+")
-"""systemd.unit(5), without templates, which are no units."""
-_CALL_SECONDS = 20.0
-_ABSENT = (
-    "org.freedesktop.DBus.Error.ServiceUnknown",
-    "org.freedesktop.DBus.Error.NameHasNoOwner",
-    "org.freedesktop.DBus.Error.Spawn",
-)
+from daemon.systemd.connection import SystemdConnection
+from daemon.systemd.errors import BusAbsentError, BusError, RefusedError
+from daemon.systemd.names import UNIT_PATH, is_unit, name_of
 
 
 class SystemdBus:
     """A connection to the bus. `on_change` gets the name of each unit that changed."""
 
     def __init__(self, *, address: str | None, on_change: Callable[[str], None]) -> None:
-        self._address = address
         self._on_change = on_change
-        self._bus: MessageBus | None = None
+        self._connection = SystemdConnection(address=address, on_signal=self._handle)
 
     async def connect(self) -> None:
         """Raises `SourceAbsentError` where there is no bus or no systemd on it."""
-        try:
-            bus = MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM)
-            async with asyncio.timeout(_CALL_SECONDS):
-                self._bus = await bus.connect()
-        except (OSError, InvalidAddressError) as error:
-            message = f"this host has no system bus that answers: {error}"
-            raise SourceAbsentError(message) from error
-        except (AuthError, TimeoutError, EOFError) as error:
-            message = f"the system bus did not let us in: {error!r}"
-            raise SourceError(message) from error
-        self._bus.add_message_handler(self._handle)
-        rule = (
-            f"type='signal',sender='{_NAME}',interface='{_PROPERTIES}',"
-            f"member='PropertiesChanged',path_namespace='{_PATH}/unit'"
-        )
-        await self._call(
-            "org.freedesktop.DBus",
-            "/org/freedesktop/DBus",
-            "org.freedesktop.DBus",
-            "AddMatch",
-            "s",
-            [rule],
-        )
-        # Without a subscriber the manager sends no signals.
-        await self._manager("Subscribe")
+        with _as_source_errors():
+            await self._connection.connect()
+            await self._connection.follow_units()
 
     async def disconnected(self) -> str:
         """Waits until the bus is gone; why."""
-        assert self._bus is not None  # noqa: S101 -- only after connect
-        try:
-            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-        except (OSError, EOFError) as error:
-            return str(error)
-        return "the bus closed the connection"
+        return await self._connection.disconnected()
 
     def close(self) -> None:
-        if self._bus is not None:
-            self._bus.disconnect()
+        self._connection.close()
 
     async def all_units(self) -> list[UnitFacts]:
         """Every loaded unit, without what only its own properties say."""
-        (rows,) = await self._manager("ListUnits")
+        with _as_source_errors():
+            (rows,) = await self._connection.manager("ListUnits")
         return [UnitFacts(name=row[0], active=row[3], sub=row[4]) for row in rows]
 
     async def units(self, names: Iterable[str]) -> list[UnitFacts]:
         """These units; one that is not loaded (any more) is inactive. Loads none."""
-        (rows,) = await self._manager("ListUnitsByNames", "as", [list(names)])
+        with _as_source_errors():
+            (rows,) = await self._connection.manager("ListUnitsByNames", "as", [list(names)])
         return [UnitFacts(name=row[0], active=row[3], sub=row[4]) for row in rows]
 
     async def detailed(self, facts: UnitFacts) -> UnitFacts:
@@ -115,59 +74,17 @@ class SystemdBus:
 
     async def _property(self, unit: str, kind: str, name: str) -> Any:
         """None where the unit or its kind has no such property."""
-        interface = f"{_NAME}.{kind}"
-        try:
-            (value,) = await self._call(
-                _NAME, path_of(unit), _PROPERTIES, "Get", "ss", [interface, name]
-            )
-        except DBusError:
-            return None  # unloaded meanwhile, or an older systemd
-        return value.value
-
-    async def _manager(
-        self, member: str, signature: str = "", body: list[Any] | None = None
-    ) -> Any:
-        try:
-            return await self._call(_NAME, _PATH, _MANAGER, member, signature, body or [])
-        except DBusError as error:
-            if error.type in _ABSENT:
-                message = "this host's bus has no systemd: units are not watched"
-                raise SourceAbsentError(message) from error
-            message = f"systemd refused {member}: {error.text}"
-            raise SourceError(message) from error
-
-    async def _call(
-        self, to: str, path: str, interface: str, member: str, signature: str, body: list[Any]
-    ) -> Any:
-        assert self._bus is not None  # noqa: S101 -- only after connect
-        message = Message(
-            destination=to,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=body,
-        )
-        try:
-            async with asyncio.timeout(_CALL_SECONDS):
-                reply = await self._bus.call(message)
-        except TimeoutError as error:
-            sentence = f"systemd did not answer {member} in {_CALL_SECONDS:.0f} s"
-            raise SourceError(sentence) from error
-        except (OSError, EOFError) as error:
-            sentence = f"the system bus is gone: {error}"
-            raise SourceError(sentence) from error
-        if reply.message_type is MessageType.ERROR:
-            text = str(reply.body[0]) if reply.body else ""
-            raise DBusError(reply.error_name or "unknown", text)
-        return reply.body
+        with _as_source_errors():
+            try:
+                return await self._connection.property(unit, kind, name)
+            except RefusedError:
+                return None  # unloaded meanwhile, or an older systemd
 
     def _handle(self, message: Message) -> None:
         if (
-            message.message_type is MessageType.SIGNAL
-            and message.member == "PropertiesChanged"
+            message.member == "PropertiesChanged"
             and message.path is not None
-            and message.path.startswith(_UNIT_PATH)
+            and message.path.startswith(UNIT_PATH)
         ):
             name = name_of(message.path)
             # Anybody on the bus may send us a signal: systemd refuses the whole question about
@@ -176,31 +93,12 @@ class SystemdBus:
                 self._on_change(name)
 
 
-def is_unit(name: str) -> bool:
-    """Whether systemd could have a unit of this name."""
-    return _UNIT_NAME.fullmatch(name) is not None
-
-
-def path_of(unit: str) -> str:
-    """The object path of a unit: all but letters and digits as _xx, a leading digit too."""
-    escaped = "".join(
-        c if c.isascii() and c.isalnum() and not (i == 0 and c.isdigit()) else _hex(c)
-        for i, c in enumerate(unit)
-    )
-    return _UNIT_PATH + escaped
-
-
-def _hex(character: str) -> str:
-    return "".join(f"_{byte:02x}" for byte in character.encode())
-
-
-def name_of(path: str) -> str:
-    """The unit of an object path; empty for a path that is none of systemd's."""
-    first, *rest = path.removeprefix(_UNIT_PATH).split("_")
-    raw = first.encode()
+@contextlib.contextmanager
+def _as_source_errors() -> Iterator[None]:
     try:
-        for part in rest:
-            raw += bytes.fromhex(part[:2]) + part[2:].encode()
-    except ValueError:
-        return ""
-    return raw.decode(errors="replace")
+        yield
+    except BusAbsentError as error:
+        message = f"{error}: units are not watched"
+        raise SourceAbsentError(message) from error
+    except BusError as error:
+        raise SourceError(str(error)) from error

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from daemon.sources.base import SourceAbsentError, SourceError
 from daemon.sources.settings import SystemdSettings
 from daemon.sources.systemd import SystemdSource
-from daemon.sources.systemd_bus import is_unit, name_of, path_of
 from daemon.sources.units import UnitFacts, UnitWatch
+from daemon.systemd.names import is_unit, name_of, path_of
 from tests.sources.conftest import missing
 from tests.sources.kept import Keeper
 
