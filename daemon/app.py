@@ -23,8 +23,8 @@ from typing import Any
 import structlog
 
 from api.ports import Ports
-from api.serve import Facade
 from api.telemetry.telemetry import Telemetry
+from daemon.apart.telling import Teller
 from daemon.config.settings import Settings
 from daemon.emit import HostEmit
 from daemon.engine import Engine, build_engine
@@ -32,7 +32,7 @@ from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
 from daemon.escalation.watch import Watch
 from daemon.events import Cursor
-from daemon.facade import access_held, facade_url, listen_for, make_app, stop_facade
+from daemon.facade import access_held, answering, facade_url, listen_for, usage_kept
 from daemon.guarding import make_guard
 from daemon.intake.fold import Folded
 from daemon.intake.refresh import load_fold
@@ -53,7 +53,6 @@ from daemon.views.effects import EffectsView
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
-from daemon.views.keys import KeptUsage
 from daemon.views.memories import MemoriesView
 from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
@@ -111,11 +110,13 @@ async def start_daemon(
     rules = load_rules(settings.intake.rules)
     channels = make_channels(settings.notify)
     async with contextlib.AsyncExitStack() as stack:
-        listener = listen_for(settings, state_dir)
-        stack.callback(listener.close)
-
+        listener = access = None
+        if settings.api.enabled:
+            listener = listen_for(settings, state_dir)
+            stack.callback(listener.close)
         stack.enter_context(held(state_dir))
-        access = stack.enter_context(access_held(settings, state_dir))
+        if settings.api.enabled:
+            access = stack.enter_context(access_held(settings, state_dir))
         fleet = Fleet(settings.tiers.by_name(), state_dir)
         stack.push_async_callback(within, "llama-servers", fleet.stop, deadline=20)
         servers = asyncio.create_task(fleet.start(progress.server), name="start llama-servers")
@@ -125,15 +126,13 @@ async def start_daemon(
             open_store(settings.store, state_dir, attach=False, application_name=f"triaged {host}")
         )
         database = store.pool
-        progress.part("store", _store_words(store, state_dir))
+        progress.part("store", store_words(store, state_dir))
         await stack.enter_async_context(
             background("maintenance", maintain(store.maintenance), failure=failure)
         )
 
-        used = KeptUsage(database=database, meter=access.meter)
-        await used.load()
-        stack.push_async_callback(within, "usage of keys", used.flush, deadline=5)
-        await stack.enter_async_context(background("usage of keys", used.run(), failure=failure))
+        if access is not None:
+            await stack.enter_async_context(usage_kept(access, database, failure=failure))
 
         memory = make_memory(settings.memory, state_dir, database)
         if memory is not None:
@@ -191,7 +190,7 @@ async def start_daemon(
             rules=rules,
             live=live,
             owner=owner,
-            on_folded=functools.partial(_say_new, live),
+            on_folded=functools.partial(say_new, live),
             mutes_changed=mutes_changed,
         )
         emit.intake = engine.intake
@@ -296,14 +295,13 @@ async def start_daemon(
             relay_observer=telemetry.relayed,
             request_observer=telemetry.requests,
         )
-        await stack.enter_async_context(
-            background("keys", access.ring.follow(access.renew), failure=failure)
-        )
-        facade = Facade(app=make_app(settings, ports, access), listener=listener)
-        serving = await stack.enter_async_context(
-            background("facade", facade.serve(), failure=failure)
-        )
-        stack.push_async_callback(stop_facade, facade, serving)
+        if listener is not None and access is not None:
+            await stack.enter_async_context(
+                answering(settings, ports=ports, access=access, listener=listener, failure=failure)
+            )
+        else:
+            teller = Teller(database=database, owner=owner, report=status.report, live=live)
+            await stack.enter_async_context(background("tell", teller.run(), failure=failure))
         await stack.enter_async_context(
             background(
                 "schedule",
@@ -331,7 +329,8 @@ async def start_daemon(
         )
 
 
-def _say_new(live: LiveHub, groups: Sequence[Folded]) -> None:
+def say_new(live: LiveHub, groups: Sequence[Folded]) -> None:
+    """Tells the live stream of patterns that were never seen before."""
     for entry in groups:
         for state in entry.new:
             live.publish(
@@ -341,7 +340,8 @@ def _say_new(live: LiveHub, groups: Sequence[Folded]) -> None:
             )
 
 
-def _store_words(store: Store, state_dir: Path) -> str:
+def store_words(store: Store, state_dir: Path) -> str:
+    """What PostgreSQL is used, for whoever looks on."""
     if store.server is None:
         return f"PostgreSQL {store.postgres_version} at the configured address"
     return f"own PostgreSQL {store.postgres_version} in {state_dir / 'postgres'}"

@@ -7,7 +7,7 @@ import contextlib
 import importlib.metadata
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from api.serve import Facade, PortTakenError, is_loopback, listen
 from daemon.config.settings import Settings
 from daemon.errors import StartError
 from daemon.local_key import local_key
+from daemon.runtime import Failure, background, within
+from daemon.store.pool import Database
+from daemon.views.keys import KeptUsage
 from tiers.runtime.ownership import holder_of
 
 
@@ -131,6 +134,37 @@ def facade_url(settings: Settings) -> str:
     host = settings.api.host
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{settings.api.port}"
+
+
+@contextlib.asynccontextmanager
+async def usage_kept(
+    access: Access, database: Database, *, failure: Failure
+) -> AsyncIterator[None]:
+    """What keys use is brought from the store, and to it, as long as the block runs. Raises
+    `StoreUnavailableError`."""
+    used = KeptUsage(database=database, meter=access.meter)
+    await used.load()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(within, "usage of keys", used.flush, deadline=5)
+        await stack.enter_async_context(background("usage of keys", used.run(), failure=failure))
+        yield
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    settings: Settings, *, ports: Ports, access: Access, listener: socket.socket, failure: Failure
+) -> AsyncIterator[None]:
+    """Requests are answered, and changes of keys followed, as long as the block runs."""
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            background("keys", access.ring.follow(access.renew), failure=failure)
+        )
+        facade = Facade(app=make_app(settings, ports, access), listener=listener)
+        serving = await stack.enter_async_context(
+            background("facade", facade.serve(), failure=failure)
+        )
+        stack.push_async_callback(stop_facade, facade, serving)
+        yield
 
 
 async def stop_facade(facade: Facade, serving: asyncio.Task[Any]) -> None:

@@ -39,13 +39,18 @@ class LiveHub:
         """Says that something happened."""
         if not self._readers:
             return
-        item = LiveItem(
-            at=datetime.now(tz=UTC),
-            kind=kind,
-            severity=severity,
-            text=text[:_TEXT],
-            incident_id=incident,
+        self.hand_on(
+            LiveItem(
+                at=datetime.now(tz=UTC),
+                kind=kind,
+                severity=severity,
+                text=text[:_TEXT],
+                incident_id=incident,
+            )
         )
+
+    def hand_on(self, item: LiveItem) -> None:
+        """What another process published."""
         for reader in self._readers:
             if len(reader.items) == _BUFFER:
                 reader.lost += 1

@@ -10,10 +10,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
-from daemon.app import Daemon, Progress, start_daemon
+from daemon.app import Daemon, Progress
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.screen import Screen
 from daemon.config.settings import Settings
@@ -37,6 +38,14 @@ class Asked:
     reload: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
 
+class Start(Protocol):
+    """`daemon.app.start_daemon`, or `daemon.api_process.start_api`."""
+
+    def __call__(
+        self, settings: Settings, *, state_dir: Path, progress: Progress
+    ) -> contextlib.AbstractAsyncContextManager[Daemon]: ...
+
+
 class Keeper:
     """Runs the daemon until a signal, or until a part fails. `read` reads the configuration again
     and raises `CommandError`."""
@@ -44,12 +53,14 @@ class Keeper:
     def __init__(
         self,
         *,
+        start: Start,
         settings: Settings,
         read: Callable[[], Settings],
         state: Path,
         screen: Screen,
         manager: ServiceManager,
     ) -> None:
+        self._start = start
         self._settings = settings
         self._read = read
         self._state = state
@@ -86,7 +97,7 @@ class Keeper:
         failed = False
         following: Settings | None = None
         try:
-            async with start_daemon(
+            async with self._start(
                 self._settings,
                 state_dir=self._state,
                 progress=Progress(part=self._part, server=self._screen.server),
@@ -168,7 +179,8 @@ def describe(daemon: Daemon) -> str:
     # An endpoint that somebody else runs has no state of ours.
     away = [s.tier.value for s in servers if s.port is not None and not s.state.serves]
     tiers = f"no model for: {', '.join(away)}" if away else f"{len(servers)} tiers"
-    return f"{daemon.url}; {reading} of {len(sources)} sources; {tiers}"
+    read = f"{reading} of {len(sources)} sources; " if sources else ""
+    return f"{daemon.url}; {read}{tiers}"
 
 
 async def _cancel_on(stop: asyncio.Event, task: asyncio.Task[object] | None) -> None:

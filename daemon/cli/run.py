@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import Annotated, TextIO, cast
 import typer
 from rich.console import Console
 
+from daemon.api_process import start_api
+from daemon.app import start_daemon
 from daemon.cli.context import Context
 from daemon.cli.ending import run_to_the_end
 from daemon.cli.exits import CommandError, Exit
@@ -27,6 +30,12 @@ from daemon.store.errors import StoreError
 from tiers.errors import TierRefusedError
 
 
+class Part(enum.StrEnum):
+    """What may run as a process of its own."""
+
+    API = "api"
+
+
 def register(app: typer.Typer) -> None:
     app.command("run", epilog="triaged run --state-dir /srv/triaged")(run)
 
@@ -36,6 +45,13 @@ def run(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what happens; log only.")
     ] = False,
+    only: Annotated[
+        Part | None,
+        typer.Option(
+            "--only",
+            help="Run this part alone, beside a daemon with api.enabled = false.",
+        ),
+    ] = None,
 ) -> None:
     """Watch this host. Ctrl-C stops everything in order."""
     shared: Context = context.obj
@@ -64,7 +80,12 @@ def run(
             configure_logs(level=level, format=settings.log.format, stream=errors)
             screen = Screen(console=console, shown=not quiet, config=where, state=state)
             keeper = Keeper(
-                settings=settings, read=read_again, state=state, screen=screen, manager=manager
+                start=start_daemon if only is None else start_api,
+                settings=settings,
+                read=read_again,
+                state=state,
+                screen=screen,
+                manager=manager,
             )
             code = run_to_the_end(keeper.run(), flush=flush)
     except (StartError, StateFolderError) as error:

@@ -36,6 +36,7 @@ from daemon.store.settings import EmbeddedSettings
 
 _log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.02
+_JOIN_SECONDS = 0.2
 
 
 class ServerState(enum.StrEnum):
@@ -123,6 +124,20 @@ class EmbeddedServer:
             await self.stop()
             raise
         self._watcher = asyncio.create_task(self._watch(), name="embedded-postgres")
+
+    async def join(self) -> None:
+        """Waits for the server of another process and uses it; starts none, and is in nobody's way
+        who does. Raises `StoreSetupError` when none comes."""
+        deadline = time.monotonic() + self._settings.start_seconds
+        while not await self._answers(database=DATABASE):
+            if time.monotonic() > deadline:
+                msg = (
+                    f"no PostgreSQL answers in {self.cluster.directory}: the daemon that runs it"
+                    " does not run (systemctl start triaged), or has another --state-dir"
+                )
+                raise StoreSetupError(msg)
+            await asyncio.sleep(_JOIN_SECONDS)
+        self.state = ServerState.ATTACHED
 
     async def stop(self) -> None:
         """A clean stop within the deadline, else a cut one (recovered at the next start)."""
@@ -260,12 +275,12 @@ class EmbeddedServer:
                 raise StoreSetupError(msg)
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _answers(self) -> bool:
+    async def _answers(self, *, database: str = "postgres") -> bool:
         if not self.cluster.socket.exists():
             return False
         try:
             connection = await psycopg.AsyncConnection.connect(
-                self.conninfo(database="postgres"), connect_timeout=5
+                self.conninfo(database=database), connect_timeout=5
             )
         except psycopg.OperationalError as error:
             if "authentication failed" in str(error) or "no pg_hba.conf entry" in str(error):

@@ -32,13 +32,15 @@ async def open_store(
     state_dir: Path,
     *,
     attach: bool = True,
+    own: bool = True,
     application_name: str = "triaged",
 ) -> AsyncIterator[Store]:
     """Opens the store, and closes it (with the embedded PostgreSQL) at the end of the block.
 
     With `attach`, an embedded server that another process owns is used as a client, as commands
-    do while the daemon runs; the daemon itself passes False. Raises `StoreSetupError` and its
-    kinds, or `StoreUnavailableError` when PostgreSQL at the DSN does not answer in time.
+    do while the daemon runs; the daemon itself passes False. Without `own` it is waited for and
+    never started here. Raises `StoreSetupError` and its kinds, or `StoreUnavailableError` when
+    PostgreSQL at the DSN does not answer in time.
     """
     async with contextlib.AsyncExitStack() as stack:
         server: EmbeddedServer | None = None
@@ -46,7 +48,7 @@ async def open_store(
         if conninfo is None:
             server = EmbeddedServer(directory=state_dir / "postgres", settings=settings.embedded)
             stack.push_async_callback(server.stop)
-            await server.start(attach=attach)
+            await (server.start(attach=attach) if own else server.join())
             conninfo = server.conninfo()
         database = Database(conninfo=conninfo, settings=settings, application_name=application_name)
         stack.push_async_callback(database.close)

@@ -114,7 +114,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection of its own, outside the pool; the caller closes it."""
-        with _translated():
+        with translated():
             try:
                 connection = await psycopg.AsyncConnection.connect(self._conninfo, **self._kwargs)
             except psycopg.ProgrammingError:
@@ -139,7 +139,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit mode. Raises `StoreUnavailableError`, `StoreRejectedError`."""
         try:
-            with _translated():
+            with translated():
                 connection = await self._acquire()
                 try:
                     yield connection
@@ -214,7 +214,7 @@ class Database:
 
 
 @contextlib.contextmanager
-def _translated() -> Any:
+def translated() -> Any:
     """Turns the driver's errors into the store's, by what the caller can do."""
     try:
         yield

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from prometheus_client.registry import Collector
 
 from api.ports import DaemonStatus, LedgerEntry
 from daemon.views.prometheus import render
-from daemon.views.status import StatusView
+
+
+class Stated(Protocol):
+    """`daemon.views.status.StatusView`, and `daemon.views.reported.ReportedStatus` in a process
+    apart."""
+
+    async def status(self) -> DaemonStatus: ...
+
+    async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]: ...
 
 
 class StatusPort:
     """Satisfies `api.ports.Status`. `recorded` are metrics that were kept as things happened."""
 
-    def __init__(self, *, status: StatusView, recorded: Collector) -> None:
+    def __init__(self, *, status: Stated, recorded: Collector) -> None:
         self._status = status
         self._recorded = recorded
 

@@ -17,6 +17,11 @@ from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 
 _PAGE = 200
+_ELSEWHERE = (
+    "The memory belongs to the daemon and the API runs as a process of its own (api.enabled = "
+    "false), which may not open it. Set api.enabled = true to search it; to make it again, stop "
+    "the daemon, remove the folder memory in its state folder and start it."
+)
 
 
 class MemoriesView:
@@ -48,6 +53,17 @@ class MemoriesView:
             raise ConflictError(str(error)) from error
         except StoreUnavailableError as error:
             raise BusyError(str(error), retry_after=error.retry_after) from error
+
+
+class MemoriesElsewhere:
+    """Satisfies `api.ports.Memories` in a process apart from the daemon: two processes that opened
+    the memory would corrupt it."""
+
+    async def search(self, *, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        raise ConflictError(_ELSEWHERE)
+
+    async def rebuild(self) -> int:
+        raise ConflictError(_ELSEWHERE)
 
 
 def closed_incidents(database: Database) -> AsyncIterator[MemoryEntry]:

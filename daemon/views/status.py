@@ -14,6 +14,7 @@ from api.ports import (
     Health,
     LedgerEntry,
     PartStatus,
+    TierStatus,
 )
 from daemon.memory.recall import Memory, MemoryState
 from daemon.notify.notifier import ChannelStatus
@@ -57,6 +58,19 @@ class _Kept:
     accounting: Accounting = _NOTHING
     totals: pattern_search.PatternTotals = _NO_TOTALS
     incidents_by_state: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonReport:
+    """What no database knows of a daemon: how each part of its process is."""
+
+    version: str
+    host: str
+    started_at: datetime
+    parts: Sequence[PartStatus]
+    tiers: Sequence[TierStatus]
+    model_calls: Mapping[str, int]
+    overflowed: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +133,31 @@ class StatusView:
             store_problem = str(error)
         except TimeoutError:
             store_problem = f"PostgreSQL does not answer within {_PATIENCE:g} s"
+        report = self.report()
+        backed = {f"tier/{tier.value}" for tier in served_by_others(report.tiers)}
+        parts = [self._store_part(store_problem), *report.parts]
+        return DaemonStatus(
+            version=report.version,
+            host=report.host,
+            started_at=report.started_at,
+            ready=all(
+                part.health is Health.OK or part.name in backed for part in parts if part.required
+            ),
+            parts=parts,
+            tiers=report.tiers,
+            accounting=kept.accounting,
+            patterns=kept.totals.patterns,
+            to_judge=kept.totals.to_judge,
+            incidents_by_state=kept.incidents_by_state,
+            model_calls=report.model_calls,
+            overflowed=report.overflowed,
+        )
+
+    def report(self) -> DaemonReport:
+        """How the parts of this process are, the store apart."""
         servers, endpoints = self._parts.servers(), self._parts.endpoints()
         tiers = [tier_status(server, endpoints.get(server.tier, ())) for server in servers]
-        backed = {f"tier/{tier.value}" for tier in served_by_others(tiers)}
-        parts = [self._store_part(store_problem), self._intake_part()]
+        parts = [self._intake_part()]
         parts += [
             tier_part(tier, server, endpoints.get(server.tier, ()))
             for tier, server in zip(tiers, servers, strict=True)
@@ -134,19 +169,12 @@ class StatusView:
             parts += [_guard_part(self._parts.guard())]
         parts += [_channel_part(status) for status in self._parts.channels()]
         parts += [_source_part(status) for status in self._parts.sources()]
-        return DaemonStatus(
+        return DaemonReport(
             version=self._version,
             host=self._host,
             started_at=self._started_at,
-            ready=all(
-                part.health is Health.OK or part.name in backed for part in parts if part.required
-            ),
             parts=parts,
             tiers=tiers,
-            accounting=kept.accounting,
-            patterns=kept.totals.patterns,
-            to_judge=kept.totals.to_judge,
-            incidents_by_state=kept.incidents_by_state,
             model_calls=dict(self._parts.model_calls()),
             overflowed=self._parts.overflowed(),
         )

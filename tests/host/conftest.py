@@ -15,7 +15,17 @@ WHEELHOUSE = Path(__file__).parents[2] / "build" / "wheelhouse"
 
 
 @pytest.fixture(scope="module")
-def disk() -> Iterator[Path | None]:
+def possible() -> None:
+    """Fails in CI, and skips elsewhere, where the machine cannot run a Debian."""
+    if why := why_not():
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(f"no Debian can be booted here: {why}")
+    assert WHEELHOUSE.is_dir(), "run `make wheelhouse` first, as `make test-host` does"
+
+
+@pytest.fixture(scope="module")
+def disk(possible: None) -> Iterator[Path | None]:
     """A small file system, where the kernel gives one."""
     try:
         with small_disk(megabytes=24) as mounted:
@@ -27,11 +37,6 @@ def disk() -> Iterator[Path | None]:
 @pytest.fixture(scope="module")
 def debian(disk: Path | None) -> Iterator[Machine]:
     """Booted, with the wheelhouse in /root; nothing is installed yet."""
-    if why := why_not():
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(f"no Debian can be booted here: {why}")
-    assert WHEELHOUSE.is_dir(), "run `make wheelhouse` first, as `make test-host` does"
     binds = {disk: "/srv/small"} if disk is not None else {}
     with machine(binds=binds) as booted:
         shutil.copytree(WHEELHOUSE, booted.root / "root" / "wheelhouse")

@@ -196,6 +196,7 @@ def machine(*, binds: dict[Path, str]) -> Iterator[Machine]:
 def small_disk(*, megabytes: int) -> Iterator[Path]:
     """A file system of its own, mounted on this machine. Raises `CalledProcessError` where the
     kernel has no loop devices."""
+    CACHE.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="disk-", dir=CACHE))
     image, mounted = folder / "image", folder / "mounted"
     mounted.mkdir()
