@@ -20,9 +20,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from daemon.store.cluster import ADMINISTRATOR, DAEMON
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
+from daemon.store.ownership import administrator, settle
 from daemon.store.partitions import Maintenance
 from daemon.store.pool import Database
 from daemon.store.settings import EmbeddedSettings, StoreSettings
@@ -41,7 +44,7 @@ class PostgresServer:
     directory: Path
 
     def conninfo(self, *, database: str = "postgres") -> str:
-        return self.server.conninfo(database=database)
+        return self.server.conninfo(database=database, role=ADMINISTRATOR)
 
 
 def scratch(name: str) -> Path:
@@ -105,22 +108,27 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 async def pool(database: str, store_settings: StoreSettings) -> AsyncIterator[Database]:
-    """An open pool on a fresh, migrated database."""
-    opened = Database(conninfo=database, settings=store_settings, application_name="test")
+    """An open pool on a fresh, migrated database, with the rights that the daemon has."""
+    conninfo = make_conninfo(database, user=DAEMON)
+    opened = Database(conninfo=conninfo, settings=store_settings, application_name="test")
     await opened.open(wait_seconds=10)
     yield opened
     await opened.close()
 
 
 async def _make_template(server: EmbeddedServer) -> None:
-    with psycopg.connect(server.conninfo(database="postgres"), autocommit=True) as connection:
+    conninfo = server.conninfo(database="postgres", role=ADMINISTRATOR)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
     settings = StoreSettings(pool_min=1, pool_max=2)
-    opened = Database(conninfo=server.conninfo(database=TEMPLATE), settings=settings)
+    conninfo = server.conninfo(database=TEMPLATE, role=ADMINISTRATOR)
+    opened = Database(conninfo=conninfo, settings=settings)
     await opened.open(wait_seconds=10)
     await migrate(opened)
     await Maintenance(database=opened, settings=settings).prepare()
     await opened.close()
+    async with administrator(conninfo) as connection:
+        await settle(connection)
 
 
 @contextlib.contextmanager

@@ -6,15 +6,19 @@ They are told the password through the environment, not on a command line that o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
+from daemon.store.cluster import ADMINISTRATOR
 from daemon.store.errors import StoreSetupError
 from daemon.store.install import Install, find_install
 from daemon.store.open import Store
+from daemon.store.ownership import administrator, settle
+from daemon.store.pool import Connection
 
 _VARIABLES = {
     "host": "PGHOST",
@@ -66,14 +70,23 @@ async def restore(store: Store, *, source: Path) -> None:
     """Replaces everything in the database by the backup: whole or not at all.
 
     What is there is put aside as the schema `replaced`, and taken back when the backup cannot be
-    restored. Nothing else may use the store meanwhile. Raises `StoreSetupError` with what
-    pg_restore said.
+    restored. Nothing else may use the store meanwhile. The embedded PostgreSQL's administrator
+    moves the schemas; what the backup holds is run as the daemon's role. Raises `StoreSetupError`
+    with what pg_restore said, or that a configured role may not replace its ledger.
     """
     _expect(source)
+    if store.server is None and store.protection is not None and store.protection.by_rights:
+        msg = (
+            f"the role {store.protection.role} may not replace the ledger, which belongs to"
+            f" {store.protection.owner}; 'The ledger' in docs/operation.md says what an"
+            " administrator runs before a restore and after it"
+        )
+        raise StoreSetupError(msg)
     install = find_install()
-    async with store.pool.transaction() as connection:
+    async with _moving(store) as connection:
         await connection.execute("alter schema public rename to replaced")
         await connection.execute("create schema public")
+    await _settle(store)
     try:
         await _run(
             store,
@@ -85,12 +98,33 @@ async def restore(store: Store, *, source: Path) -> None:
             ),
         )
     except BaseException:
-        async with store.pool.transaction() as connection:
+        async with _moving(store) as connection:
             await connection.execute("drop schema public cascade")
             await connection.execute("alter schema replaced rename to public")
         raise
-    async with store.pool.transaction() as connection:
+    await _settle(store)
+    async with _moving(store) as connection:
         await connection.execute("drop schema replaced cascade")
+
+
+@contextlib.asynccontextmanager
+async def _moving(store: Store) -> AsyncIterator[Connection]:
+    """A transaction of whoever may move schemas."""
+    if store.server is None:
+        async with store.pool.transaction() as connection:
+            yield connection
+        return
+    async with (
+        administrator(store.server.conninfo(role=ADMINISTRATOR)) as connection,
+        connection.transaction(),
+    ):
+        yield connection
+
+
+async def _settle(store: Store) -> None:
+    if store.server is not None:
+        async with administrator(store.server.conninfo(role=ADMINISTRATOR)) as connection:
+            await settle(connection)
 
 
 async def _run(store: Store, install: Install, program: Sequence[str]) -> None:

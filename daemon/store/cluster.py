@@ -24,7 +24,10 @@ from daemon.store.settings import EmbeddedSettings
 from tiers.nofollow import no_follow
 
 DATABASE = "triaged"
-ROLE = "triaged"
+ADMINISTRATOR = "triaged"
+"""The role that initdb made, a superuser. It owns the ledger; see `daemon.store.ownership`."""
+DAEMON = "triaged_daemon"
+"""The role that the daemon works as. It owns what it maintains, and only adds to the ledger."""
 PORT = 5432
 SOCKET_LIMIT = 107
 """Longest path of a Unix socket in bytes (unix(7): 108 with the end mark)."""
@@ -131,7 +134,11 @@ class Cluster:
             ),
             "pg_ident.conf": (
                 "# Written by triaged at every start: who may connect, by the kernel's word.\n"
-                + "".join(f'triaged "{name}" {ROLE}\n' for name in names)
+                + "".join(
+                    f'triaged "{name}" {role}\n'
+                    for name in names
+                    for role in (ADMINISTRATOR, DAEMON)
+                )
             ),
         }
         for name, text in files.items():

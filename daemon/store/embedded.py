@@ -29,9 +29,15 @@ from psycopg.conninfo import make_conninfo
 
 from daemon.store.account import Account, choose_account
 from daemon.store.child import end, end_by_pid, handed_over, spawn
-from daemon.store.cluster import DATABASE, ROLE, Cluster
-from daemon.store.errors import StoreInUseError, StoreSetupError, StoreUnavailableError
+from daemon.store.cluster import ADMINISTRATOR, DAEMON, DATABASE, Cluster
+from daemon.store.errors import (
+    StoreError,
+    StoreInUseError,
+    StoreSetupError,
+    StoreUnavailableError,
+)
 from daemon.store.install import Install, find_install, for_account
+from daemon.store.ownership import administrator, make_roles
 from daemon.store.settings import EmbeddedSettings
 
 _log = structlog.get_logger(__name__)
@@ -81,7 +87,7 @@ class EmbeddedServer:
         """The programs of the data's major version, as the daemon reaches them."""
         return find_install(major=self.cluster.major())
 
-    def conninfo(self, *, database: str = DATABASE) -> str:
+    def conninfo(self, *, database: str = DATABASE, role: str = DAEMON) -> str:
         """How this process connects. Only valid in this process: see `_run_fd`."""
         host = str(self.cluster.run)
         if self.cluster.socket_too_long:
@@ -89,7 +95,7 @@ class EmbeddedServer:
             if self._run_fd is None:
                 self._run_fd = os.open(self.cluster.run, os.O_RDONLY | os.O_DIRECTORY)
             host = f"/proc/self/fd/{self._run_fd}"
-        return make_conninfo("", host=host, user=ROLE, dbname=database)
+        return make_conninfo("", host=host, user=role, dbname=database)
 
     async def start(self, *, attach: bool) -> None:
         """Returns when connections are accepted and the database exists.
@@ -107,7 +113,7 @@ class EmbeddedServer:
                     " stop that triaged first, or set another --state-dir"
                 )
                 raise StoreInUseError(msg)
-            if await self._answers():
+            if await self._answers(role=DAEMON):  # an older release knows no such role
                 self.state = ServerState.ATTACHED
                 return
             if time.monotonic() > deadline:
@@ -129,7 +135,7 @@ class EmbeddedServer:
         """Waits for the server of another process and uses it; starts none, and is in nobody's way
         who does. Raises `StoreSetupError` when none comes."""
         deadline = time.monotonic() + self._settings.start_seconds
-        while not await self._answers(database=DATABASE):
+        while not await self._answers(role=DAEMON, database=DATABASE):
             if time.monotonic() > deadline:
                 msg = (
                     f"no PostgreSQL answers in {self.cluster.directory}: the daemon that runs it"
@@ -206,7 +212,7 @@ class EmbeddedServer:
             options += ["--sync-method=syncfs"]
         with handed_over(account, cluster.unfinished) as (paths, descriptors):
             process = await spawn(
-                (str(install.initdb), "-D", paths[0], "-U", ROLE, "--auth=peer", *options),
+                (str(install.initdb), "-D", paths[0], "-U", ADMINISTRATOR, "--auth=peer", *options),
                 account=account,
                 descriptors=descriptors,
                 log=cluster.log,
@@ -251,13 +257,13 @@ class EmbeddedServer:
                 log=cluster.log,
             )
         await self._ready(self._process)
-        await self._create_database()
+        await self._make_roles()
         self.state = ServerState.RUNNING
         self.problem = None
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         deadline = time.monotonic() + self._settings.start_seconds
-        while not await self._answers():
+        while not await self._answers(role=ADMINISTRATOR):
             if process.returncode is not None:
                 self._process = None
                 msg = (
@@ -275,34 +281,29 @@ class EmbeddedServer:
                 raise StoreSetupError(msg)
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _answers(self, *, database: str = "postgres") -> bool:
+    async def _answers(self, *, role: str, database: str = "postgres") -> bool:
         if not self.cluster.socket.exists():
             return False
         try:
             connection = await psycopg.AsyncConnection.connect(
-                self.conninfo(database=database), connect_timeout=5
+                self.conninfo(database=database, role=role), connect_timeout=5
             )
         except psycopg.OperationalError as error:
             if "authentication failed" in str(error) or "no pg_hba.conf entry" in str(error):
                 msg = (
                     f"the PostgreSQL in {self.cluster.directory} does not let this user in; run as"
-                    " the user that the daemon runs as"
+                    " the user that the daemon runs as, and restart the daemon if triaged was"
+                    " upgraded since it was started"
                 )
                 raise StoreSetupError(msg) from error
             return False
         await connection.close()
         return True
 
-    async def _create_database(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self.conninfo(database="postgres"), autocommit=True, connect_timeout=5
-        )
-        async with connection:
-            row = await connection.execute(
-                "select 1 from pg_database where datname = %s", (DATABASE,)
-            )
-            if await row.fetchone() is None:
-                await connection.execute(f'create database "{DATABASE}"')
+    async def _make_roles(self) -> None:
+        conninfo = self.conninfo(database="postgres", role=ADMINISTRATOR)
+        async with administrator(conninfo) as connection:
+            await make_roles(connection, database=DATABASE)
 
     # --- watching ------------------------------------------------------------------------------
 
@@ -321,7 +322,7 @@ class EmbeddedServer:
             await asyncio.sleep(pause)
             try:
                 await self._launch()
-            except (StoreSetupError, StoreUnavailableError, psycopg.Error, OSError) as error:
+            except (StoreError, psycopg.Error, OSError) as error:
                 if self._process is not None:
                     await end(self._process, stop_seconds=self._settings.stop_seconds)
                     self._process = None

@@ -7,11 +7,14 @@ import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from daemon.store.cluster import ADMINISTRATOR
 from daemon.store.embedded import EmbeddedServer, ServerState
 from daemon.store.errors import StoreSetupError
 from daemon.store.migrate import migrate
+from daemon.store.ownership import administrator, settle
 from daemon.store.partitions import Maintenance
 from daemon.store.pool import Database
+from daemon.store.protection import Protection, inspect
 from daemon.store.settings import StoreSettings
 
 
@@ -24,6 +27,8 @@ class Store:
     maintenance: Maintenance
     server: EmbeddedServer | None
     postgres_version: str
+    protection: Protection | None
+    """What keeps the pool's role from changing the ledger. None only where there is no ledger."""
 
 
 @contextlib.asynccontextmanager
@@ -50,10 +55,13 @@ async def open_store(
             stack.push_async_callback(server.stop)
             await (server.start(attach=attach) if own else server.join())
             conninfo = server.conninfo()
+            await _settle(server)
         database = Database(conninfo=conninfo, settings=settings, application_name=application_name)
         stack.push_async_callback(database.close)
         await database.open(wait_seconds=settings.connect_seconds * 2)
-        await migrate(database)
+        applied = await migrate(database)
+        if applied and server is not None:
+            await _settle(server)  # what is new belongs to the daemon, the ledger must not
         owner = server is not None and server.state is not ServerState.ATTACHED
         maintenance = Maintenance(
             database=database,
@@ -63,6 +71,7 @@ async def open_store(
         await maintenance.prepare()
         async with database.connection() as connection:
             row = await (await connection.execute("show server_version")).fetchone()
+            protection = await inspect(connection)
         version = str(row[0]) if row else "unknown"
         yield Store(
             conninfo=conninfo,
@@ -70,7 +79,13 @@ async def open_store(
             maintenance=maintenance,
             server=server,
             postgres_version=version,
+            protection=protection,
         )
+
+
+async def _settle(server: EmbeddedServer) -> None:
+    async with administrator(server.conninfo(role=ADMINISTRATOR)) as connection:
+        await settle(connection)
 
 
 def read_dsn(settings: StoreSettings) -> str | None:

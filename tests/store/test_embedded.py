@@ -21,7 +21,7 @@ import pytest
 from daemon.store import account as accounts
 from daemon.store import install as installs
 from daemon.store.child import handed_over
-from daemon.store.cluster import Cluster
+from daemon.store.cluster import ADMINISTRATOR, Cluster
 from daemon.store.embedded import EmbeddedServer, ServerState
 from daemon.store.errors import StoreInUseError, StoreSetupError, StoreUnavailableError
 from daemon.store.open import open_store
@@ -88,7 +88,8 @@ async def test_it_starts_empty_stops_clean_and_starts_again(state_dir: Path) -> 
     started = time.monotonic()
     async with running(state_dir) as server:
         first = time.monotonic() - started
-        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        conninfo = server.conninfo(role=ADMINISTRATOR)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("create table kept (id int)")
             assert connection.execute("show fsync").fetchone() == ("on",)
             assert connection.execute("show listen_addresses").fetchone() == ("",)
@@ -97,7 +98,7 @@ async def test_it_starts_empty_stops_clean_and_starts_again(state_dir: Path) -> 
     assert servers_over(state_dir) == []
     started = time.monotonic()
     async with running(state_dir) as server:
-        with psycopg.connect(server.conninfo()) as connection:
+        with psycopg.connect(server.conninfo(role=ADMINISTRATOR)) as connection:
             connection.execute("select from kept")
     # Generous: the machine may be busy. Usual is below 1 s and 0.3 s.
     assert first < 15
@@ -147,13 +148,14 @@ async def test_a_second_owner_is_refused_and_a_client_attaches(ready_dir: Path) 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT, signal.SIGSEGV])
 async def test_it_comes_back_when_it_dies(ready_dir: Path, how: signal.Signals) -> None:
     async with running(ready_dir) as server:
-        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        conninfo = server.conninfo(role=ADMINISTRATOR)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("create table kept as select generate_series(1, 1000)")
         before = server.pid
         assert before is not None
         os.kill(before, how)
         await until(lambda: server.state is ServerState.RUNNING and server.pid != before)
-        with psycopg.connect(server.conninfo()) as connection:
+        with psycopg.connect(server.conninfo(role=ADMINISTRATOR)) as connection:
             assert connection.execute("select count(*) from kept").fetchone() == (1000,)
         assert server.problem is None
 

@@ -61,11 +61,18 @@ async def test_any_body_survives_the_database(pool: Database, body: dict) -> Non
 @pytest.mark.parametrize(
     "statement", ["update ledger set actor = 'x'", "delete from ledger", "truncate ledger"]
 )
-async def test_the_past_cannot_be_changed_by_mistake(pool: Database, statement: str) -> None:
+async def test_the_past_cannot_be_changed_by_mistake(
+    pool: Database, database: str, statement: str
+) -> None:
     await record(pool, 1)
-    with pytest.raises(Exception, match="append-only"):
+    with pytest.raises(Exception, match="permission denied"):
         async with pool.connection() as connection:
             await connection.execute(statement)
+    with (
+        psycopg.connect(database) as administrator,
+        pytest.raises(psycopg.errors.RaiseException, match="append-only"),
+    ):
+        administrator.execute(statement)
 
 
 @pytest.mark.parametrize(

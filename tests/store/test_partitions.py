@@ -111,8 +111,8 @@ async def test_a_busy_table_keeps_its_old_days_until_the_next_run(
     maintenance = Maintenance(database=pool, settings=SETTINGS)
     with psycopg.connect(database) as reader:
         await maintenance.run()  # makes the day, and drops it; nobody reads yet
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(
+        async with pool.connection() as owner:
+            await owner.execute(
                 "create table metrics_20200101 partition of metrics"
                 " for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00')"
             )
