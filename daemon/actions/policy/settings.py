@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from daemon.actions.policy.facts import Autonomy
+from daemon.actions.policy.globs import check_action_glob, check_target_glob
+from daemon.actions.policy.spans import parse_span
 
 
 class _Section(BaseModel):
@@ -52,3 +54,27 @@ class PolicySettings(_Section):
         "what is disruptive and not low-risk asks; empty: always",
     )
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+
+    @field_validator("deny", "ask")
+    @classmethod
+    def _actions(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_action_glob(glob) for glob in globs)
+
+    @field_validator("targets", "named")
+    @classmethod
+    def _targets(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_target_glob(glob) for glob in globs)
+
+    @field_validator("quiet")
+    @classmethod
+    def _quiet(cls, quiet: str | None) -> str | None:
+        if quiet is not None:
+            parse_span(quiet)
+        return quiet
+
+    @field_validator("windows")
+    @classmethod
+    def _windows(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
+        for window in windows:
+            parse_span(window)
+        return windows
