@@ -13,6 +13,7 @@ from tiers.contracts import Sighting
 from tiers.errors import BadAnswerError
 from tiers.nano.demands import without_demands
 from tiers.nano.line_scores import Pair, log_odds, mixed
+from tiers.nano.numbers import short_numbers
 from tiers.nano.text import one_line
 from tiers.profile import Judgement
 from tiers.vocabulary import Category, Severity, Urgency
@@ -26,7 +27,9 @@ QUESTION = "triage"
 # What a word of the chat form stands for, measured on `training/calibration.tsv`.
 _STATED, _SAME_SIDE, _OTHER_SIDE, _OTHER_CATEGORY = 0.75, 0.12, 0.065, 0.02
 
-MAX_TEXT = 360
+MAX_TEXT = 260
+"""Characters, after long numbers were shortened. Every token costs time, and what is said of a line
+is mostly said by then; the words beside the model read on."""
 MAX_UNIT = 40
 
 ESCALATE_FROM = 0.35
@@ -57,7 +60,8 @@ def letter(severity: Severity, category: Category) -> str:
 def state(*, unit: str, text: str, count: int, span_seconds: float) -> str:
     """What a decision is asked about: how often, who, and the line itself, last."""
     often = how_often(count=count, span_seconds=span_seconds)
-    return f"{often} | {one_line(unit, MAX_UNIT) or '-'} | {one_line(text, MAX_TEXT)}"
+    said = one_line(short_numbers(text), MAX_TEXT)
+    return f"{often} | {one_line(unit, MAX_UNIT) or '-'} | {said}"
 
 
 def how_often(*, count: int, span_seconds: float) -> str:
