@@ -56,6 +56,7 @@ pasts = st.builds(
     last_failed=st.booleans(),
     waiting=counts,
     unfinished_on_target=st.integers(min_value=0, max_value=2),
+    denied=st.booleans(),
 )
 moments = st.builds(
     lambda minutes, zone: (WEDNESDAY_NOON + timedelta(minutes=minutes)).astimezone(

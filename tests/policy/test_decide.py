@@ -117,6 +117,13 @@ def test_what_failed_is_not_tried_in_a_loop() -> None:
     assert said("auto-full", past=twice, origin=Origin.OPERATOR) == ("ask", "failed-before")
 
 
+def test_what_a_human_denied_is_not_asked_again() -> None:
+    denied = Past(denied=True)
+    assert said("auto-full", past=denied) == ("deny", "denied-before")
+    assert said("suggest", past=denied, origin=Origin.CHAT) == ("deny", "denied-before")
+    assert said("suggest", past=denied, origin=Origin.OPERATOR) == ("ask", "suggest")
+
+
 def test_one_action_at_a_time_on_a_target() -> None:
     busy = Past(unfinished_on_target=1)
     assert said("auto-full", past=busy) == ("deny", "busy-target")
@@ -166,7 +173,7 @@ def test_a_level_that_nobody_knows_denies() -> None:
     """What validation would refuse fails closed, too."""
     unknown = PolicySettings().model_copy(update={"autonomy": "yolo"})
     assert decide(facts(), unknown) == Decision(
-        verdict=DENY, rule="no-rule", reason="No rule of the policy speaks for it."
+        verdict=DENY, rule="no-rule", reason="no rule of the policy speaks for it"
     )
 
 

@@ -54,7 +54,7 @@ def decide(facts: ActionFacts, settings: PolicySettings) -> Decision:
                 return _decision(TOO_MANY_WAITING, crowded)
         return _decision(rule, reason)
     return Decision(
-        verdict=Verdict.DENY, rule="no-rule", reason="No rule of the policy speaks for it."
+        verdict=Verdict.DENY, rule="no-rule", reason="no rule of the policy speaks for it"
     )
 
 
@@ -75,26 +75,26 @@ def _decision(rule: Rule, reason: str) -> Decision:
 
 def _inverse_stopped(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.origin is Origin.INVERSE and facts.stopped:
-        return "It takes back what was done for a time, but the stop switch is on: a human decides."
+        return "it takes back what was done for a time, but the stop switch is on: a human decides"
     return None
 
 
 def _inverse_denied(facts: ActionFacts, settings: PolicySettings) -> str | None:
     glob = matching_action(settings.deny, kind=facts.kind, target=facts.target)
     if facts.origin is Origin.INVERSE and glob is not None:
-        return f"It takes back what was done for a time, but {glob!r} is denied: a human decides."
+        return f"it takes back what was done for a time, but {glob!r} is denied: a human decides"
     return None
 
 
 def _inverse_failed(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.origin is Origin.INVERSE and _failed(facts):
-        return "It takes back what was done for a time, and failed at that before: a human decides."
+        return "it takes back what was done for a time, and failed at that before: a human decides"
     return None
 
 
 def _inverse(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.origin is Origin.INVERSE:
-        return "It takes back what triaged did for a time and restores what was there before."
+        return "it takes back what triaged did for a time and restores what was there before"
     return None
 
 
@@ -103,20 +103,20 @@ def _inverse(facts: ActionFacts, _: PolicySettings) -> str | None:
 
 def _stopped(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.stopped:
-        return "The stop switch is on: nothing is done until an operator turns it off."
+        return "the stop switch is on: nothing is done until an operator turns it off"
     return None
 
 
 def _denied(facts: ActionFacts, settings: PolicySettings) -> str | None:
     glob = matching_action(settings.deny, kind=facts.kind, target=facts.target)
     if glob is not None:
-        return f"The operator denied it: {glob!r} in actions.deny."
+        return f"the operator denied it: {glob!r} in actions.deny"
     return None
 
 
 def _observe(_: ActionFacts, settings: PolicySettings) -> str | None:
     if settings.autonomy is Autonomy.OBSERVE:
-        return "The level is observe: triaged reports, and neither acts nor proposes."
+        return "the level is observe: triaged reports, and neither acts nor proposes"
     return None
 
 
@@ -124,7 +124,7 @@ def _critical_target(facts: ActionFacts, settings: PolicySettings) -> str | None
     if _by_models(facts) and facts.critical and not _named(facts, settings):
         return (
             f"{facts.target} is critical ({facts.critical}) and closed to automation; to have it "
-            "proposed, name it in actions.named."
+            "proposed, name it in actions.named"
         )
     return None
 
@@ -133,15 +133,21 @@ def _struck_out(facts: ActionFacts, settings: PolicySettings) -> str | None:
     failures, strikes = facts.past.failures, settings.limits.strikes
     if _by_models(facts) and failures >= strikes:
         return (
-            f"It failed {_times(failures)} on {facts.target} within {_hours(settings)}, and "
-            f"{_times(strikes)} is the most: a human has to look at the cause."
+            f"it failed {_times(failures)} on {facts.target} within {_hours(settings)}, and "
+            f"{_times(strikes)} is the most: a human has to look at the cause"
         )
+    return None
+
+
+def _denied_before(facts: ActionFacts, _: PolicySettings) -> str | None:
+    if _by_models(facts) and facts.past.denied:
+        return "a human denied exactly this for the same incident within a day"
     return None
 
 
 def _busy_target(facts: ActionFacts, _: PolicySettings) -> str | None:
     if _by_models(facts) and facts.past.unfinished_on_target > 0:
-        return f"Another action on {facts.target} is under way; ask again when it has ended."
+        return f"another action on {facts.target} is under way; ask again when it has ended"
     return None
 
 
@@ -150,13 +156,13 @@ def _busy_target(facts: ActionFacts, _: PolicySettings) -> str | None:
 
 def _text_basis(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.basis is Provenance.TEXT:
-        return "Only text speaks for it, which anybody may have written: a human decides."
+        return "only text speaks for it, which anybody may have written: a human decides"
     return None
 
 
 def _asked_in_chat(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.origin is Origin.CHAT:
-        return "It was asked for in a chat, where a model read text: a human confirms it."
+        return "it was asked for in a chat, where a model read text: a human confirms it"
     return None
 
 
@@ -164,25 +170,25 @@ def _critical(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if not facts.critical:
         return None
     named = ", but named in actions.named" if _named(facts, settings) else ""
-    return f"{facts.target} is critical ({facts.critical}){named}: a human decides."
+    return f"{facts.target} is critical ({facts.critical}){named}: a human decides"
 
 
 def _failed_before(facts: ActionFacts, _: PolicySettings) -> str | None:
     if _failed(facts):
-        return f"It failed the last time on {facts.target}: a human decides whether to try again."
+        return f"it failed the last time on {facts.target}: a human decides whether to try again"
     return None
 
 
 def _always_ask(facts: ActionFacts, settings: PolicySettings) -> str | None:
     glob = matching_action(settings.ask, kind=facts.kind, target=facts.target)
     if glob is not None:
-        return f"The operator wants to be asked: {glob!r} in actions.ask."
+        return f"the operator wants to be asked: {glob!r} in actions.ask"
     return None
 
 
 def _suggest(_: ActionFacts, settings: PolicySettings) -> str | None:
     if settings.autonomy is Autonomy.SUGGEST:
-        return "The level is suggest: triaged proposes, and a human decides."
+        return "the level is suggest: triaged proposes, and a human decides"
     return None
 
 
@@ -196,14 +202,14 @@ def _limit(facts: ActionFacts, settings: PolicySettings) -> str | None:
         if done >= most:
             return (
                 f"{done} {what} began by themselves within the hour, and {most} is the most: "
-                "a human decides."
+                "a human decides"
             )
     return None
 
 
 def _quiet_hours(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if settings.quiet is not None and parse_span(settings.quiet).holds(facts.at):
-        return f"It is {facts.at:%H:%M}, within the quiet hours {settings.quiet}: a human decides."
+        return f"it is {facts.at:%H:%M}, within the quiet hours {settings.quiet}: a human decides"
     return None
 
 
@@ -216,15 +222,15 @@ def _outside_window(facts: ActionFacts, settings: PolicySettings) -> str | None:
     ):
         windows = ", ".join(settings.windows)
         return (
-            f"Users would notice it, and {facts.at:%a %H:%M} is outside of the maintenance windows "
-            f"({windows}): a human decides."
+            f"users would notice it, and {facts.at:%a %H:%M} is outside of the maintenance windows "
+            f"({windows}): a human decides"
         )
     return None
 
 
 def _high_risk(facts: ActionFacts, _: PolicySettings) -> str | None:
     if facts.risk is Risk.HIGH:
-        return "Its risk is high: a human decides."
+        return "its risk is high: a human decides"
     return None
 
 
@@ -242,7 +248,7 @@ def _not_safe(facts: ActionFacts, settings: PolicySettings) -> str | None:
     ]
     if unsafe:
         said = " and ".join(unsafe)
-        return f"The level is auto-safe and {said}: a human decides."
+        return f"the level is auto-safe and {said}: a human decides"
     return None
 
 
@@ -253,8 +259,8 @@ def _not_listed(facts: ActionFacts, settings: PolicySettings) -> str | None:
         and matching_target(settings.targets, facts.target) is None
     ):
         return (
-            f"The level is auto-safe and {facts.target} is not among actions.targets: "
-            "a human decides."
+            f"the level is auto-safe and {facts.target} is not among actions.targets: "
+            "a human decides"
         )
     return None
 
@@ -264,13 +270,13 @@ def _not_listed(facts: ActionFacts, settings: PolicySettings) -> str | None:
 
 def _safe(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if settings.autonomy is Autonomy.AUTO_SAFE:
-        return "The level is auto-safe, its risk is low and it can be taken back."
+        return "the level is auto-safe, its risk is low and it can be taken back"
     return None
 
 
 def _full(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if settings.autonomy is Autonomy.AUTO_FULL:
-        return f"The level is auto-full and its risk is {facts.risk.value}."
+        return f"the level is auto-full and its risk is {facts.risk.value}"
     return None
 
 
@@ -301,8 +307,8 @@ def _too_many_waiting(facts: ActionFacts, settings: PolicySettings) -> str | Non
     waiting, most = facts.past.waiting, settings.limits.waiting
     if _by_models(facts) and waiting >= most:
         return (
-            f"A human would be asked, but {waiting} proposals wait already and {most} is the most: "
-            "answer those first."
+            f"a human would be asked, but {waiting} proposals wait already and {most} is the most: "
+            "answer those first"
         )
     return None
 
@@ -319,6 +325,7 @@ RULES = (
     Rule(name="observe", verdict=Verdict.DENY, applies=_observe),
     Rule(name="critical-target", verdict=Verdict.DENY, applies=_critical_target),
     Rule(name="struck-out", verdict=Verdict.DENY, applies=_struck_out),
+    Rule(name="denied-before", verdict=Verdict.DENY, applies=_denied_before),
     Rule(name="busy-target", verdict=Verdict.DENY, applies=_busy_target),
     Rule(name="text-basis", verdict=Verdict.ASK, applies=_text_basis),
     Rule(name="asked-in-chat", verdict=Verdict.ASK, applies=_asked_in_chat),

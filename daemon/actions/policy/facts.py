@@ -50,6 +50,8 @@ class Past:
     """Proposals that wait for an answer now."""
     unfinished_on_target: int = 0
     """Actions on the same target that are approved or under way."""
+    denied: bool = False
+    """A human denied exactly this content for the same incident within a day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
