@@ -11,7 +11,7 @@
 | proposed  | withdrawn | its incident is over                                                    |
 | proposed  | refused   | it was approved, but is no longer possible or allowed                   |
 | approved  | intent    | an executor holds the lease; preconditions hold, the baseline is stored |
-| approved  | proposed  | it was allowed without a human, and policy asks by now                  |
+| approved  | requested | nobody approved it, and policy asks a human by now                      |
 | approved  | refused   | the stop switch, policy or a precondition                               |
 | approved  | expired   | nobody carried it out in time                                           |
 | intent    | started   | right before the effect                                                 |
@@ -48,7 +48,7 @@ _S = ActionState
 FOLLOWS: dict[ActionState, frozenset[ActionState]] = {
     _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED}),
     _S.PROPOSED: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.WITHDRAWN, _S.REFUSED}),
-    _S.APPROVED: frozenset({_S.INTENT, _S.PROPOSED, _S.REFUSED, _S.EXPIRED}),
+    _S.APPROVED: frozenset({_S.INTENT, _S.REQUESTED, _S.REFUSED, _S.EXPIRED}),
     _S.INTENT: frozenset({_S.STARTED, _S.APPROVED, _S.REFUSED}),
     _S.STARTED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
 }

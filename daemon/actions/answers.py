@@ -1,0 +1,187 @@
+"""People answer proposals here: exactly as they are, once, and in time.
+
+Whoever calls this has checked who answers and whether that one may. Models do not reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from api.ports import BusyError, ConflictError, NotFoundError
+from daemon.actions.catalogue import Catalogue
+from daemon.actions.errors import ActionError, HostUnavailableError
+from daemon.actions.policy.facts import Origin, Verdict
+from daemon.actions.settings import ActionsSettings
+from daemon.actions.states import ActionState
+from daemon.actions.steps import TOO_MANY, action_of, refusal_step, why_not
+from daemon.actions.weigh import Weighed, Weigher
+from daemon.live import LiveHub
+from daemon.store import actions
+from daemon.store.actions import ActionRow, Move
+from daemon.store.errors import StoreUnavailableError
+from daemon.store.pool import Database
+from daemon.store.work import run
+from tiers.vocabulary import Provenance, Severity
+
+_PATIENCE = 15.0
+"""Seconds that somebody who answers waits for the store."""
+_S = ActionState
+
+
+class Answers:
+    """Approvals, denials and confirmations."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        catalogue: Catalogue,
+        weigher: Weigher,
+        settings: ActionsSettings,
+        live: LiveHub,
+        on_approved: Callable[[], None],
+    ) -> None:
+        """`on_approved` is called when there is something to carry out."""
+        self._database = database
+        self._catalogue = catalogue
+        self._weigher = weigher
+        self._settings = settings
+        self._live = live
+        self._on_approved = on_approved
+
+    async def answer(
+        self,
+        *,
+        code: str,
+        approve: bool,
+        by: str,
+        where: str,
+        content_hash: str | None = None,
+    ) -> ActionRow:
+        """A human approves or denies a proposal, exactly as it is. `by` and `where` go to the
+        ledger; `content_hash`, where given, is of what the human saw.
+
+        Raises `api.ports.NotFoundError` where no proposal ever had this code, and
+        `api.ports.ConflictError`, with the reason, where it cannot be answered (any more).
+        """
+        try:
+            async with self._database.connection() as connection:
+                row = await actions.by_code(connection, code)
+            if row is None:
+                raise NotFoundError(f"there is no proposal {code.upper()}")
+            _require_answerable(row, content_hash)
+            if not approve:
+                return await self._deny(row, by=by, where=where)
+            await self._require_possible(row, by=by)
+            return await self._approve(row, by=by, where=where)
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+
+    async def confirm(self, *, code: str, by: str, where: str) -> ActionRow:
+        """A human says that the way into the host still works, so that the armed reversal of this
+        action is called off. Raises as `answer` does."""
+        try:
+            async with self._database.connection() as connection:
+                row = await actions.by_code(connection, code)
+            if row is None:
+                raise NotFoundError(f"there is no action {code.upper()}")
+            confirmed = await run(
+                self._database,
+                lambda work: actions.confirm(work, row, by=f"{by} from {where}"),
+                seconds=_PATIENCE,
+            )
+        except StoreUnavailableError as error:
+            raise BusyError(str(error), retry_after=error.retry_after) from error
+        if confirmed is None:
+            raise ConflictError(f"{code.upper()} does not wait for a confirmation")
+        self._on_approved()
+        return confirmed
+
+    async def _deny(self, row: ActionRow, *, by: str, where: str) -> ActionRow:
+        moved = await self._step(
+            Move(
+                row=row,
+                to=_S.DENIED.value,
+                entry="action_approval",
+                actor=by,
+                answered_by=by,
+                answered_from=where,
+                why=f"denied by {by}",
+                detail={"approved": False, "from_where": where, "code": row.code},
+            )
+        )
+        if moved is None:
+            raise ConflictError(await self._why_not(row))
+        self._say(moved, f"denied by {by}: {row.sentence}")
+        return moved
+
+    async def _require_possible(self, row: ActionRow, *, by: str) -> None:
+        """Raises `ConflictError`: what policy denies by now, no human approves by accident."""
+        try:
+            weighed = await self._weigh(row)
+        except HostUnavailableError as error:
+            raise ConflictError(f"{row.code} cannot be approved now: {error}") from error
+        except ActionError as error:
+            await self._step(refusal_step(row, rule="not-possible", why=str(error), asked_by=by))
+            raise ConflictError(f"{row.code} is no longer possible: {error}") from error
+        if weighed.decision.verdict is not Verdict.DENY or weighed.decision.rule == TOO_MANY:
+            return
+        why = weighed.decision.reason
+        if weighed.facts.stopped or weighed.decision.rule == "busy-target":
+            raise ConflictError(f"{row.code} cannot be approved now: {why}")
+        await self._step(refusal_step(row, rule=weighed.decision.rule, why=why, asked_by=by))
+        raise ConflictError(f"{row.code} is no longer allowed: {why}")
+
+    async def _approve(self, row: ActionRow, *, by: str, where: str) -> ActionRow:
+        moved = await self._step(
+            Move(
+                row=row,
+                to=_S.APPROVED.value,
+                entry="action_approval",
+                actor=by,
+                answered_by=by,
+                answered_from=where,
+                approved_hash=row.content_hash,
+                expires_seconds=self._settings.approval_minutes * 60,
+                why=f"approved by {by}",
+                detail={"approved": True, "from_where": where, "code": row.code},
+            )
+        )
+        if moved is None:
+            raise ConflictError(await self._why_not(row))
+        self._say(moved, f"approved by {by}: {row.sentence}")
+        self._on_approved()
+        return moved
+
+    async def _weigh(self, row: ActionRow) -> Weighed:
+        return await self._weigher.weigh(
+            action_of(row, self._catalogue),
+            basis=Provenance(row.basis),
+            origin=Origin(row.origin),
+            incident_id=row.incident_id,
+            without=row.id,
+        )
+
+    async def _step(self, step: Move) -> ActionRow | None:
+        return await run(self._database, lambda work: actions.move(work, step), seconds=_PATIENCE)
+
+    async def _why_not(self, row: ActionRow) -> str:
+        """Somebody else moved it first."""
+        async with self._database.connection() as connection:
+            now = await actions.get(connection, row.id) or row
+        return why_not(now) or f"{row.code} has just changed; look again"
+
+    def _say(self, row: ActionRow, text: str) -> None:
+        self._live.publish(
+            kind="action", severity=Severity.NOTICE, text=text, incident=row.incident_id
+        )
+
+
+def _require_answerable(row: ActionRow, content_hash: str | None) -> None:
+    if why := why_not(row):
+        raise ConflictError(why)
+    if content_hash is not None and content_hash.lower() != row.content_hash:
+        raise ConflictError(
+            f"{row.code} is not what you were shown: its content is {row.content_hash[:12]}, "
+            f"yours {content_hash[:12]}; look at it again"
+        )

@@ -1,0 +1,135 @@
+"""What the executor commits: each of these is one transaction, to be run by `Lease.commit`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from daemon.actions.kind import Output, TimedInverse
+from daemon.actions.lease import Commit, LostLeaseError
+from daemon.actions.states import ActionState
+from daemon.actions.steps import refusal_step
+from daemon.actions.verify import Result
+from daemon.store import action_past, actions
+from daemon.store.actions import ActionRow, Move
+from daemon.store.work import Work
+
+_MOST_OUTPUT = 16_000
+_S = ActionState
+
+
+class Told(Protocol):
+    """Whoever has to know how an action ended."""
+
+    async def ended(self, work: Work, row: ActionRow) -> None:
+        """In the transaction of the result, before the action's own row is locked: incidents are
+        locked before actions. `row` is the action as it will be."""
+        ...
+
+
+def one_step(step: Move) -> Commit:
+    """A step alone."""
+
+    async def commit(work: Work) -> ActionRow | None:
+        return await actions.move(work, step)
+
+    return commit
+
+
+def intent(row: ActionRow, *, before: Mapping[str, Any], inverse: TimedInverse | None) -> Commit:
+    """The intent, with what takes it back. Raises `StoreRejectedError` where another action on
+    the target is under way."""
+    step = Move(
+        row=row,
+        to=_S.INTENT.value,
+        entry="action_intent",
+        actor="daemon",
+        before=before,
+        keep_lease=True,
+        detail={"before": before, "approved_by": row.answered_by or f"policy: {row.rule}"},
+    )
+
+    async def commit(work: Work) -> ActionRow | None:
+        moved = await actions.move(work, step)
+        if moved is not None and inverse is not None:
+            await action_past.arm_inverse(
+                work,
+                action_id=row.id,
+                host=row.host,
+                kind=inverse.kind,
+                target=inverse.target,
+                parameters=inverse.parameters,
+                after_seconds=inverse.after_seconds,
+                in_kernel=inverse.in_kernel,
+            )
+        return moved
+
+    return commit
+
+
+def start(row: ActionRow) -> Commit:
+    """The last commit before the effect. The stop switch is read in the same transaction."""
+    step = Move(
+        row=row, to=_S.STARTED.value, entry="action_started", actor="daemon", keep_lease=True
+    )
+
+    async def commit(work: Work) -> ActionRow | None:
+        last = await action_past.last_switch(work.connection)
+        if last is None or not last.stopped:
+            return await actions.move(work, step)
+        why = f"acting was stopped by {last.by}: {last.reason}"
+        await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
+        return await actions.move(work, refusal_step(row, rule="stopped", why=why))
+
+    return commit
+
+
+def result(row: ActionRow, *, found: Result, output: Output, told: Told) -> Commit:
+    """Result, lesson, inverse and what follows for the incident: all or nothing."""
+    why = found.check.detail
+    step = Move(
+        row=row,
+        to=found.state.value,
+        entry="action_result",
+        actor="daemon",
+        why=why,
+        measured=found.check.measured,
+        output=output.text[:_MOST_OUTPUT],
+        detail={
+            "outcome": found.state.value,
+            "detail": why,
+            "measured": dict(found.check.measured),
+            "output": output.text[:1_000],
+        },
+    )
+
+    async def commit(work: Work) -> ActionRow | None:
+        await told.ended(work, dataclasses.replace(row, state=found.state.value, why=why))
+        moved = await actions.move(work, step)
+        if moved is None:
+            raise LostLeaseError  # nothing of it may stay
+        await _learn(work, row, found)
+        return moved
+
+    return commit
+
+
+async def _learn(work: Work, row: ActionRow, found: Result) -> None:
+    """From what was measured alone: what nobody could measure teaches nothing."""
+    if found.state is not _S.UNKNOWN:
+        await action_past.learn(
+            work,
+            host=row.host,
+            kind=row.kind,
+            target=row.target,
+            fingerprints=row.fingerprints,
+            done=found.state is _S.DONE,
+        )
+    if found.state is _S.FAILED:
+        why = "the action had no effect"
+        await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
+    if row.inverse_of is not None and found.state is _S.DONE:
+        await action_past.settle_inverse(
+            work, action_id=row.inverse_of, state="undone", why=found.check.detail
+        )

@@ -1,0 +1,129 @@
+"""Measures what policy decides on, and has it decide. The one place where both meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from daemon.actions.action import Action, Risk
+from daemon.actions.catalogue import Catalogue
+from daemon.actions.host.host import Host
+from daemon.actions.kind import Kind, Target
+from daemon.actions.policy.decide import decide
+from daemon.actions.policy.facts import ActionFacts, Decision, Origin, Past, Verdict
+from daemon.actions.settings import ActionsSettings
+from daemon.store import action_past
+from daemon.store.action_past import PastRow
+from daemon.store.pool import Database
+from tiers.vocabulary import Provenance
+
+Clock = Callable[[], datetime]
+
+
+def local_time() -> datetime:
+    """Now, in the time zone of the host, as quiet hours and windows mean it."""
+    return datetime.now(tz=UTC).astimezone()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """An action whose target was found, with the decision about it and what it rests on."""
+
+    action: Action
+    kind: Kind
+    target: Target
+    risk: Risk
+    facts: ActionFacts
+    decision: Decision
+
+
+class Weigher:
+    """Asks the host and the store, holds nothing."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        catalogue: Catalogue,
+        host: Host,
+        settings: ActionsSettings,
+        clock: Clock = local_time,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._host = host
+        self._settings = settings
+        self._clock = clock
+
+    async def weigh(
+        self,
+        action: Action,
+        *,
+        basis: Provenance,
+        origin: Origin,
+        incident_id: int | None,
+        without: int = 0,
+    ) -> Weighed:
+        """`without` is the id of the action itself, which does not count as its own past. Raises
+        `ActionError` where the target is not there, and `StoreUnavailableError`."""
+        kind = self._catalogue.kind(action.kind)
+        target = await kind.find(action, self._host)
+        risk = kind.risk(action, target).at_least(kind.spec.risk)
+        async with self._database.connection() as connection:
+            past = await action_past.past(
+                connection,
+                host=action.host,
+                kind=action.kind,
+                target=action.target,
+                content_hash=action.content_hash,
+                incident_id=incident_id,
+                strike_hours=self._settings.limits.strike_hours,
+                without=without,
+            )
+        facts = ActionFacts(
+            kind=action.kind,
+            target=action.target,
+            risk=risk,
+            blast=kind.spec.blast,
+            reversible=kind.spec.reversible,
+            disruptive=kind.spec.disruptive,
+            critical=target.why_critical if target.critical else "",
+            basis=basis,
+            origin=origin,
+            stopped=past.stopped,
+            past=_past(past),
+            at=self._clock(),
+        )
+        return Weighed(
+            action=action,
+            kind=kind,
+            target=target,
+            risk=risk,
+            facts=facts,
+            decision=self._decision(facts, past),
+        )
+
+    def _decision(self, facts: ActionFacts, past: PastRow) -> Decision:
+        decision = decide(facts, self._settings)
+        if past.denied and facts.origin in (Origin.TIER, Origin.CHAT):
+            if decision.verdict is Verdict.DENY:
+                return decision
+            return Decision(
+                verdict=Verdict.DENY,
+                rule="denied-before",
+                reason="a human denied exactly this for the same incident within a day",
+            )
+        return decision
+
+
+def _past(row: PastRow) -> Past:
+    return Past(
+        in_hour=row.in_hour,
+        kind_in_hour=row.kind_in_hour,
+        target_in_hour=row.target_in_hour,
+        failures=row.failures,
+        last_failed=row.last_failed,
+        waiting=row.waiting,
+        unfinished_on_target=row.unfinished_on_target,
+    )
