@@ -60,6 +60,9 @@ from tiers.measured_tools import MeasuredToolbox
 from tiers.runtime.fleet import Fleet
 from tiers.vocabulary import TierName
 
+_FIRST_WORD_SECONDS = 10.0
+"""Two reports: who asks right after the start shall not be told that there is no daemon."""
+
 
 @contextlib.asynccontextmanager
 async def start_api(
@@ -185,6 +188,8 @@ async def start_api(
             relay_observer=telemetry.relayed,
             request_observer=telemetry.requests,
         )
+        if not await hearer.first(seconds=_FIRST_WORD_SECONDS):
+            progress.part("daemon", "no word from it: nothing is watched until it runs")
         await stack.enter_async_context(
             answering(settings, ports=ports, access=access, listener=listener, failure=failure)
         )

@@ -10,7 +10,7 @@ units=/etc/systemd/system
 command_link=/usr/local/bin/triaged
 ready_seconds=600
 
-verb=install wheelhouse='' python='' models='' gpu=no dry=no yes=no start=yes keep=ask
+verb=install wheelhouse='' python='' models='' api='' gpu=no dry=no yes=no start=yes keep=ask
 changed=no
 
 usage() {
@@ -25,6 +25,8 @@ install.sh uninstall   remove the program; asks before state is removed
   --python PROGRAM     Python 3.11 or later; default: the newest that is found
   --models daemon      the daemon runs its llama-servers (default)
   --models systemd     systemd runs them: llama-trigger, llama-review, llama-meta
+  --api daemon         the daemon answers on port 8083 itself (default)
+  --api apart          triaged-api answers there, a process of its own
   --gpu                let the models reach the GPU
   --no-start           install, and start nothing
   --keep-state         uninstall: keep state and configuration without asking
@@ -60,6 +62,7 @@ current() { readlink "$prefix/current" 2>/dev/null | sed 's,.*/,,' || true; }
 
 packages_hint() {
   local id=' '
+  # shellcheck source=/dev/null
   [[ -r /etc/os-release ]] && id=" $(. /etc/os-release; echo "${ID:-} ${ID_LIKE:-}") "
   case $id in
     *' debian '* | *' ubuntu '*) echo "apt install python3 python3-venv" ;;
@@ -155,21 +158,32 @@ switch_to() {
   mv -T "$prefix/current.new" "$prefix/current"
 }
 
+# drop_in WANTED VALUE SOURCE: the daemon has it where VALUE is wanted; "" leaves it as it is.
+drop_in() {
+  local goal
+  goal=$units/triaged.service.d/$(basename "$3")
+  case $1 in
+    '') ;;
+    "$2") put_file "$3" "$goal" ;;
+    *) [[ ! -e $goal ]] || step "remove $goal" rm -f "$goal" ;;
+  esac
+}
+
+is_apart() { [[ -e $units/triaged.service.d/apart.conf ]]; }
+
 unit_files() {
   local source=$1/systemd
   put_file "$source/triaged.sysusers" /etc/sysusers.d/triaged.conf
   put_file "$source/triaged.tmpfiles" /etc/tmpfiles.d/triaged.conf
   put_file "$source/triaged.service" "$units/triaged.service"
   put_file "$source/triaged.target" "$units/triaged.target"
+  put_file "$source/triaged-api.service" "$units/triaged-api.service"
   local tier
   for tier in trigger review meta; do
     put_file "$source/llama-$tier.service" "$units/llama-$tier.service"
   done
-  local attached=$units/triaged.service.d/attached.conf
-  case $models in
-    systemd) put_file "$source/drop-ins/attached.conf" "$attached" ;;
-    daemon) [[ ! -e $attached ]] || step "remove $attached" rm -f "$attached" ;;
-  esac
+  drop_in "$models" systemd "$source/drop-ins/attached.conf"
+  drop_in "$api" apart "$source/drop-ins/apart.conf"
   if [[ $gpu == yes ]]; then
     for tier in triaged llama-trigger llama-review llama-meta; do
       put_file "$source/drop-ins/gpu.conf" "$units/$tier.service.d/gpu.conf"
@@ -180,6 +194,11 @@ unit_files() {
 enable_units() {
   systemctl daemon-reload
   local services=(triaged.target triaged.service)
+  if is_apart; then
+    services+=(triaged-api.service)
+  else
+    systemctl -q disable --now triaged-api.service 2>/dev/null || true
+  fi
   if [[ -e $units/triaged.service.d/attached.conf ]]; then
     services+=(llama-trigger.service llama-review.service llama-meta.service)
   else
@@ -191,10 +210,15 @@ enable_units() {
 # Type=notify: `systemctl restart` returns when the daemon is ready, or has failed.
 restart() {
   systemctl start --no-block triaged.target
-  timeout "$ready_seconds" systemctl restart triaged.service
+  timeout "$ready_seconds" systemctl restart triaged.service || return
+  ! is_apart || timeout "$ready_seconds" systemctl restart triaged-api.service
 }
 
-works() { systemctl -q is-active triaged.service && as_triaged "$command_link" status >/dev/null; }
+# It answers. That a large model is still being loaded (6: not ready yet) is no failure.
+works() {
+  systemctl -q is-active triaged.service || return
+  as_triaged "$command_link" status >/dev/null || [[ $? == 6 ]]
+}
 
 save_state() {
   local file=$state/backups/before-$release.tar
@@ -258,14 +282,18 @@ start_or_go_back() {
   die "it does not answer; its last words are above, and 'triaged doctor' looks for the reason"
 }
 
-schema_of() { ls "$prefix/releases/$1"/lib/python3.*/site-packages/daemon/store/migrations/*.sql | sed 's,.*/,,' | sha256sum; }
+schema_of() {
+  local folder
+  folder=$(compgen -G "$prefix/releases/$1/lib/python3.*/site-packages/daemon/store/migrations")
+  (cd "$folder" && printf '%s\n' *.sql) | sha256sum
+}
 
 # go_back RELEASE: what the newer schema holds cannot be read by the older release, so its state
 # comes back from the backup; the newer release puts it there.
 go_back() {
   local to=$1 from
   from=$(current)
-  systemctl stop triaged.service
+  systemctl stop triaged-api.service triaged.service 2>/dev/null || systemctl stop triaged.service
   if [[ $(schema_of "$to") != "$(schema_of "$from")" ]]; then
     as_triaged "$prefix/releases/$from/bin/triaged" --config "$etc/triaged.toml" restore "$state/backups/before-$from.tar"
   fi
@@ -299,14 +327,14 @@ rollback() {
 }
 
 stop_all() {
-  systemctl -q disable --now triaged.target triaged.service llama-trigger.service llama-review.service llama-meta.service 2>/dev/null || true
+  systemctl -q disable --now triaged.target triaged-api.service triaged.service llama-trigger.service llama-review.service llama-meta.service 2>/dev/null || true
 }
 
 remove_program() {
-  rm -rf "$prefix" "$units"/triaged.service.d/{attached,gpu}.conf "$units"/llama-{trigger,review,meta}.service.d/gpu.conf
-  rm -f "$units"/triaged.{service,target} "$units"/llama-{trigger,review,meta}.service
+  rm -rf "$prefix" "$units"/triaged.service.d/{attached,apart,gpu}.conf "$units"/llama-{trigger,review,meta}.service.d/gpu.conf
+  rm -f "$units"/triaged.{service,target} "$units"/triaged-api.service "$units"/llama-{trigger,review,meta}.service
   rm -f /etc/sysusers.d/triaged.conf /etc/tmpfiles.d/triaged.conf
-  rmdir "$units"/{triaged,llama-trigger,llama-review,llama-meta}.service.d 2>/dev/null || true
+  rmdir "$units"/{triaged,triaged-api,llama-trigger,llama-review,llama-meta}.service.d 2>/dev/null || true
   [[ $(readlink "$command_link" 2>/dev/null) != "$prefix"/* ]] || rm -f "$command_link"
   ! has_systemd || systemctl daemon-reload
 }
@@ -346,7 +374,7 @@ while (($#)); do
     --no-start) start=no ;;
     --keep-state) keep=keep ;;
     --purge) keep=purge ;;
-    --wheelhouse | --python | --models)
+    --wheelhouse | --python | --models | --api)
       (($# > 1)) || die "$1 needs a value"
       printf -v "${1#--}" %s "$2"
       shift
@@ -357,6 +385,7 @@ while (($#)); do
   shift
 done
 case $models in '' | daemon | systemd) ;; *) die "--models is daemon or systemd" ;; esac
+case $api in '' | daemon | apart) ;; *) die "--api is daemon or apart" ;; esac
 
 check_host
 [[ $dry == no ]] || say "Only said, not done (--dry-run)."

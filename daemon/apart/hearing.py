@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -38,12 +39,20 @@ class Hearer:
         self._clock = clock
         self._heard: dict[str, Heard] = {}
         self._assembler = Assembler()
+        self._first = asyncio.Event()
 
     def reports(self) -> Sequence[Heard]:
         """The last of each daemon that was heard within ten minutes, the newest first."""
         now = self._clock()
         kept = [each for each in self._heard.values() if now - each.at < _FORGOTTEN_SECONDS]
         return sorted(kept, key=lambda each: each.at, reverse=True)
+
+    async def first(self, *, seconds: float) -> bool:
+        """Waits for a report; whether one came in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._first.wait()
+        return self._first.is_set()
 
     async def run(self) -> None:
         """Listens until cancelled. The store being away is waited for: the pool has told of it."""
@@ -62,6 +71,7 @@ class Hearer:
             return
         if told.report is not None:
             self._heard[told.owner] = Heard(at=self._clock(), report=told.report)
+            self._first.set()
             while len(self._heard) > _MOST_DAEMONS:
                 del self._heard[min(self._heard, key=lambda owner: self._heard[owner].at)]
         for item in told.items:

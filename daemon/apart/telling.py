@@ -7,6 +7,7 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable
 
+import orjson
 import structlog
 
 from api.ports import LiveItem
@@ -76,7 +77,7 @@ class Teller:
             payloads = pieces(written(told), id=f"{self._owner}/{next(self._numbers)}")
             async with self._database.connection() as connection:
                 await notify(connection, payloads)
-        except (StoreError, TooLongError) as error:
+        except (StoreError, TooLongError, orjson.JSONEncodeError) as error:
             if not self._problem:
                 log.warning("the API's own process is not told how the daemon is", why=str(error))
             self._problem = str(error)

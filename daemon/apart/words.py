@@ -9,6 +9,7 @@ import orjson
 import pydantic
 
 from api.ports import LiveItem
+from api.text import fit
 from daemon.views.status import DaemonReport
 
 
@@ -25,7 +26,9 @@ _TOLD = pydantic.TypeAdapter(Told)
 
 
 def written(told: Told) -> bytes:
-    return orjson.dumps(told)
+    """As JSON. What is no Unicode in texts, which come from anywhere, is replaced."""
+    items = [dataclasses.replace(item, text=fit(item.text)) for item in told.items]
+    return orjson.dumps(dataclasses.replace(told, items=items))
 
 
 def read(word: bytes) -> Told | None:

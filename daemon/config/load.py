@@ -26,6 +26,7 @@ from tiers.vocabulary import TierName
 ENV_PREFIX = "TRIAGED__"
 
 _MOST_BYTES = 4 * 1024 * 1024
+_CREDENTIALS = "/run/credentials/triaged.service/"
 _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -98,6 +99,7 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
         _put(document, keys, value)
     names = {keys: _variable(keys) for keys, _ in overrides}
     names |= _put_backend(document, env)
+    document = _with_own_credentials(document, env.get("CREDENTIALS_DIRECTORY", ""))
     origin = Origin(path=path, text=text, overrides=names)
     if problems := unfit(document, origin):
         raise ConfigError(problems)
@@ -108,6 +110,20 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
         # A union names one mistake once for each of its members.
         raise ConfigError(list(dict.fromkeys(found))) from error
     return Loaded(settings=settings, path=path, overrides=tuple(dict.fromkeys(names.values())))
+
+
+def _with_own_credentials(value: Any, folder: str) -> Any:
+    """systemd gives each unit a folder for its secrets and hides those of others: what the
+    configuration names as the daemon's is read by the API and the models from their own `folder`."""
+    match value:
+        case str() if folder and value.startswith(_CREDENTIALS):
+            return f"{folder}/{value.removeprefix(_CREDENTIALS)}"
+        case dict():
+            return {key: _with_own_credentials(entry, folder) for key, entry in value.items()}
+        case list():
+            return [_with_own_credentials(entry, folder) for entry in value]
+        case _:
+            return value
 
 
 def _is_file(path: Path) -> bool:

@@ -280,3 +280,20 @@ def test_root_takes_no_file_that_a_stranger_left(tmp_path: Path) -> None:
     here.chmod(0o666)
     with pytest.raises(ConfigError, match="everybody"):
         find_config(given=None, environ=environ)
+
+
+def test_every_unit_reads_the_secrets_from_its_own_folder(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    secrets = "/run/credentials/triaged.service"
+    path.write_text(
+        f'[store]\ndsn_file = "{secrets}/secret_dsn"\n'
+        f'[[tiers.meta.fallback]]\nendpoint = "http://127.0.0.1:9"\n'
+        f'api_key_file = "{secrets}/secret_key"\n'
+    )
+    own = env(tmp_path, CREDENTIALS_DIRECTORY="/run/credentials/triaged-api.service")
+    found = load_config(given=path, environ=own).settings
+    assert str(found.store.dsn_file) == "/run/credentials/triaged-api.service/secret_dsn"
+    (fallback,) = found.tiers.meta.fallback
+    assert str(fallback.api_key_file) == "/run/credentials/triaged-api.service/secret_key"
+    without = load_config(given=path, environ=env(tmp_path)).settings
+    assert str(without.store.dsn_file) == f"{secrets}/secret_dsn"

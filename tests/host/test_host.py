@@ -214,6 +214,42 @@ def test_systemd_may_run_the_models(debian: Machine) -> None:
     assert "child.py" in debian.say("systemctl", "status", "triaged", "--no-pager", "-n", "0")
 
 
+def test_the_api_may_be_a_process_of_its_own(debian: Machine) -> None:
+    debian.run(INSTALL, "--api", "apart", seconds=300)
+    assert _property(debian, "ActiveState", "triaged-api") == "active"
+    assert _property(debian, "User", "triaged-api") == "triaged"
+    # Who listens is the API; the daemon has no port.
+    sockets = {
+        words[9]
+        for line in debian.say("cat", "/proc/net/tcp").splitlines()[1:]
+        if (words := line.split())[1].endswith(":1F93") and words[3] == "0A"  # 8083, listening
+    }
+    api, daemon = _property(debian, "MainPID", "triaged-api"), _property(debian, "MainPID")
+    for pid, listens in ((api, True), (daemon, False)):
+        held = debian.say("ls", "-l", f"/proc/{pid}/fd")
+        assert any(f"socket:[{socket}]" in held for socket in sockets) is listens
+    # An event, a chat, and what happens when either is away.
+    debian.run("triaged", "inject", "error: sent to the API apart")
+    debian.until(lambda: _stored(debian, "sent to the API apart"), seconds=60, what="stored")
+    answer = debian.run("triaged", "ask", "how full is the disk?", seconds=120).stdout
+    assert "%" in answer
+    debian.run("kill", "-9", api)
+    assert _property(debian, "ActiveState") == "active"
+    debian.until(
+        lambda: _parts(debian).get("daemon") == "ok", seconds=120, what="the API back again"
+    )
+    debian.run("systemctl", "restart", "triaged", seconds=120)
+    debian.until(
+        lambda: _parts(debian).get("source/journald") == "ok", seconds=120, what="found again"
+    )
+    doctor = debian.run("triaged", "doctor", check=False)
+    assert doctor.returncode == 0, doctor.stdout
+    debian.run(INSTALL, "--api", "daemon", seconds=300)
+    assert _property(debian, "ActiveState", "triaged-api") == "inactive"
+    debian.until(lambda: _parts(debian).get("store") == "ok", seconds=60, what="one again")
+    assert "daemon" not in _parts(debian)
+
+
 def test_an_upgrade_that_does_not_start_is_taken_back(debian: Machine) -> None:
     before = debian.say("readlink", "/opt/triaged/current")
     root = debian.root / "root"
