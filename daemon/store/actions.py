@@ -49,6 +49,8 @@ WAITING = f"select {COLUMNS} from actions where state = 'proposed' order by id l
 LISTING = f"""
 select {COLUMNS} from actions
 where (%(states)s::text[] is null or state = any(%(states)s))
+  and (%(kind)s::text is null or kind = %(kind)s)
+  and (%(target)s::text is null or target = %(target)s)
   and (%(incident)s::bigint is null or incident_id = %(incident)s)
   and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s
@@ -355,6 +357,8 @@ async def listing(
     connection: Connection,
     *,
     states: Sequence[str] | None = None,
+    kind: str | None = None,
+    target: str | None = None,
     incident_id: int | None = None,
     before: int | None = None,
     limit: int = 100,
@@ -365,6 +369,8 @@ async def listing(
         LISTING,
         {
             "states": None if states is None else list(states),
+            "kind": kind,
+            "target": None if target is None else clean(target),
             "incident": incident_id,
             "before": before,
             "limit": limit,
