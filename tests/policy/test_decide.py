@@ -11,9 +11,10 @@ import pytest
 from policy_kit import WEDNESDAY_NOON, facts, settings
 
 from daemon.actions.action import Blast, Risk
-from daemon.actions.policy import decide as policy
-from daemon.actions.policy.decide import RULES, TOO_MANY_WAITING, decide
+from daemon.actions.policy import rules
+from daemon.actions.policy.decide import decide
 from daemon.actions.policy.facts import Decision, Origin, Past, Verdict
+from daemon.actions.policy.rules import RULES, TOO_MANY_WAITING
 from daemon.actions.policy.settings import PolicySettings
 from tiers.vocabulary import Provenance
 
@@ -185,6 +186,11 @@ def test_the_order_is_that_of_severity() -> None:
     assert len({rule.name for rule in (*RULES, TOO_MANY_WAITING)}) == len(RULES) + 1
 
 
+def test_the_file_reads_in_the_order_of_the_rules() -> None:
+    lines = [rule.applies.__code__.co_firstlineno for rule in RULES]
+    assert lines == sorted(lines)
+
+
 def test_every_rule_is_tested_here() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     for rule in (*RULES, TOO_MANY_WAITING):
@@ -193,7 +199,7 @@ def test_every_rule_is_tested_here() -> None:
 
 def test_it_reads_no_clock_and_no_file() -> None:
     """Pure: the module imports nothing that could look at the world."""
-    text = Path(policy.__file__).read_text(encoding="utf-8")
+    text = Path(rules.__file__).read_text(encoding="utf-8")
     imported = set(re.findall(r"^(?:from|import) ([\w.]+)", text, re.MULTILINE))
     assert {name.partition(".")[0] for name in imported} <= {
         "__future__", "collections", "daemon", "dataclasses", "tiers",

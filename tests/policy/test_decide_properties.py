@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_kit import RANK, any_facts, any_settings, names
 
-from daemon.actions.policy.decide import RULES, TOO_MANY_WAITING, decide, weigh
+from daemon.actions.policy.decide import decide, weigh
 from daemon.actions.policy.facts import ActionFacts, Autonomy, Origin, Past, Verdict
+from daemon.actions.policy.rules import RULES, TOO_MANY_WAITING
 from daemon.actions.policy.settings import PolicySettings
 from tiers.vocabulary import Provenance
 

@@ -1,4 +1,5 @@
 """Whether an action may run: pure and total, with the rule that said so.
 
-`facts` is what is decided on, `decide` decides, `settings` is what the operator sets.
+Read `facts` (what is decided on), `settings` (what the operator sets), `rules` (the policy), then
+`decide`.
 """
