@@ -55,6 +55,7 @@ class TargetType(enum.StrEnum):
 
     UNIT = "unit"
     TIMER = "timer"
+    CERTIFICATE = "certificate"  # one of those that the operator configured, by name
     MOUNT = "mount"
     PROCESS = "process"  # "PID:START", START in clock ticks since boot, as in /proc/PID/stat
     ADDRESS = "address"  # one IP address

@@ -38,8 +38,8 @@ class KindSpec:
     `reversible`: it leaves no lasting change, or `inverse` takes it back. `disruptive`: users of
     the target notice. `locks_out`: on a wrong target it can cut the operator off, so a reversal is
     armed outside the daemon first. `timeout` is how long `run` may take, `settle` how long `check`
-    may need until it holds, both in seconds. `sentence` has the place "{target}" and may have those
-    of parameters: "block {address} for {seconds} s".
+    may need until it holds, beyond `Limits.steady_seconds`, both in seconds. `sentence` has the
+    place "{target}" and may have those of parameters: "block {address} for {seconds} s".
     """
 
     name: str

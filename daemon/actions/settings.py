@@ -76,4 +76,5 @@ class ActionsSettings(PolicySettings):
             },
             flake=self.nixos_flake,
             critical_units=self.critical,
+            steady_seconds=self.steady_seconds,
         )

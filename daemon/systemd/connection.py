@@ -124,7 +124,6 @@ class SystemdConnection:
     async def _call(
         self, to: str, path: str, interface: str, member: str, signature: str, body: list[Any]
     ) -> list[Any]:
-        assert self._bus is not None  # noqa: S101 -- only after connect
         message = Message(
             destination=to,
             path=path,
@@ -135,13 +134,16 @@ class SystemdConnection:
         )
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                reply = await self._bus.call(message)
+                reply = await self._reply(message)
         except TimeoutError as error:
             sentence = f"systemd did not answer {member} in {_CALL_SECONDS:.0f} s"
             raise BusError(sentence) from error
         except (OSError, EOFError) as error:
             sentence = f"the system bus is gone: {error}"
             raise BusError(sentence) from error
+        if reply is None:
+            sentence = f"the system bus went away before {member} was answered"
+            raise BusError(sentence)
         if reply.message_type is MessageType.ERROR:
             text = str(reply.body[0]) if reply.body else ""
             name = reply.error_name or "unknown"
@@ -150,6 +152,11 @@ class SystemdConnection:
                 raise BusAbsentError(sentence)
             raise RefusedError(member=member, name=name, text=text)
         return list(reply.body)
+
+    async def _reply(self, message: Message) -> Message | None:
+        """None when the connection was closed meanwhile, whatever the library's types say."""
+        assert self._bus is not None  # noqa: S101 -- only after connect
+        return await self._bus.call(message)
 
     def _handle(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL and self._on_signal is not None:

@@ -15,9 +15,12 @@ from typing import Any, Protocol
 class UnitState:
     """A unit as systemd's manager has it. Times are seconds since the epoch, 0.0 for never.
 
+    `name` is its own name, also where it was asked for by an alias; `names` are all of them.
     `invocation` is the id of its current or last run, "" without one; `unit_file` is enabled,
     disabled, static, masked, ...; `main_pid` 0: none. `triggers` and `triggered_by` are unit names
-    (a timer triggers a service). `requires_by` are loaded units that need this one.
+    (a timer triggers a service). `requires_by` are loaded units that need this one, or are stopped
+    with it. `service_type` is simple, oneshot, ...; `changed_at` is when its state last changed,
+    a reload included; `drop_ins` are paths.
     """
 
     name: str
@@ -42,6 +45,12 @@ class UnitState:
     triggered_by: tuple[str, ...] = ()
     requires_by: tuple[str, ...] = ()
     last_trigger: float = 0.0
+    names: tuple[str, ...] = ()
+    service_type: str = ""
+    inactive_since: float = 0.0
+    changed_at: float = 0.0
+    reload_result: str = ""
+    drop_ins: tuple[str, ...] = ()
 
 
 class Units(Protocol):
@@ -90,7 +99,8 @@ class Helper(Protocol):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessState:
     """A process, identified by `pid` and `start` (clock ticks since boot: never used twice).
-    `uid` is the real one, `unit` the system unit it belongs to, "" for none."""
+    `uid` is the real one, `unit` the system unit it belongs to, "" for none; `kernel`: a thread of
+    the kernel. `command` is its program, without arguments: those may hold secrets."""
 
     pid: int
     start: int
@@ -100,6 +110,8 @@ class ProcessState:
     state: str
     unit: str
     command: str
+    parent: int = 0
+    kernel: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +181,5 @@ class Limits:
     """The NixOS configuration that may be built."""
     critical_units: tuple[str, ...] = ()
     """Globs beyond the built-in ones."""
+    steady_seconds: float = 30.0
+    """How long a unit must be well before an action on it is said to have worked."""
