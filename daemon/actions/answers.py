@@ -127,7 +127,7 @@ class Answers:
         if weighed.decision.verdict is not Verdict.DENY or weighed.decision.rule == TOO_MANY:
             return
         why = weighed.decision.reason
-        if weighed.facts.stopped or weighed.decision.rule == "busy-target":
+        if weighed.facts.stopped:
             raise ConflictError(f"{row.code} cannot be approved now: {why}")
         await self._step(refusal_step(row, rule=weighed.decision.rule, why=why, asked_by=by))
         raise ConflictError(f"{row.code} is no longer allowed: {why}")
@@ -160,6 +160,7 @@ class Answers:
             origin=Origin(row.origin),
             incident_id=row.incident_id,
             without=row.id,
+            queued=True,
         )
 
     async def _step(self, step: Move) -> ActionRow | None:

@@ -198,13 +198,11 @@ class Executor:
             origin=Origin(row.origin),
             incident_id=row.incident_id,
             without=row.id,
+            queued=True,
         )
         decided = weighed.decision
         if decided.verdict is Verdict.ALLOW:
             return True
-        if decided.rule == "busy-target":
-            await lease.pause(seconds=_BUSY_SECONDS)
-            return False
         asks = decided.verdict is Verdict.ASK or decided.rule == TOO_MANY
         if asks and row.approved_hash is not None:
             return True

@@ -11,7 +11,7 @@ from daemon.actions.catalogue import Catalogue
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Kind, Target
 from daemon.actions.policy.decide import decide
-from daemon.actions.policy.facts import ActionFacts, Decision, Origin, Past, Verdict
+from daemon.actions.policy.facts import ActionFacts, Decision, Origin, Past
 from daemon.actions.settings import ActionsSettings
 from daemon.store import action_past
 from daemon.store.action_past import PastRow
@@ -64,8 +64,10 @@ class Weigher:
         origin: Origin,
         incident_id: int | None,
         without: int = 0,
+        queued: bool = False,
     ) -> Weighed:
-        """`without` is the id of the action itself, which does not count as its own past. Raises
+        """`without` is the id of the action itself, which does not count as its own past;
+        `queued`: it has its place in the line, so others on the same target do not count. Raises
         `ActionError` where the target is not there, and `StoreUnavailableError`."""
         kind = self._catalogue.kind(action.kind)
         target = await kind.find(action, self._host)
@@ -92,7 +94,7 @@ class Weigher:
             basis=basis,
             origin=origin,
             stopped=past.stopped,
-            past=_past(past),
+            past=_past(past, queued=queued),
             at=self._clock(),
         )
         return Weighed(
@@ -101,23 +103,11 @@ class Weigher:
             target=target,
             risk=risk,
             facts=facts,
-            decision=self._decision(facts, past),
+            decision=decide(facts, self._settings),
         )
 
-    def _decision(self, facts: ActionFacts, past: PastRow) -> Decision:
-        decision = decide(facts, self._settings)
-        if past.denied and facts.origin in (Origin.TIER, Origin.CHAT):
-            if decision.verdict is Verdict.DENY:
-                return decision
-            return Decision(
-                verdict=Verdict.DENY,
-                rule="denied-before",
-                reason="a human denied exactly this for the same incident within a day",
-            )
-        return decision
 
-
-def _past(row: PastRow) -> Past:
+def _past(row: PastRow, *, queued: bool) -> Past:
     return Past(
         in_hour=row.in_hour,
         kind_in_hour=row.kind_in_hour,
@@ -125,5 +115,6 @@ def _past(row: PastRow) -> Past:
         failures=row.failures,
         last_failed=row.last_failed,
         waiting=row.waiting,
-        unfinished_on_target=row.unfinished_on_target,
+        unfinished_on_target=0 if queued else row.unfinished_on_target,
+        denied=row.denied,
     )
