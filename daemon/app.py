@@ -39,6 +39,7 @@ from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
+from daemon.model_units import ModelUnits, served_by_systemd
 from daemon.notify.build import make_channels, make_notifiers
 from daemon.notify.outages import tier_states
 from daemon.remembering import make_memory
@@ -173,6 +174,9 @@ async def start_daemon(
         def endpoints() -> dict[TierName, list[EndpointStatus]]:
             return {tier: pool.status() for tier, pool in tiers.pools.items()}
 
+        units = ModelUnits(tiers=served_by_systemd(settings.tiers.by_name()))
+        await stack.enter_async_context(background("units", units.run(), failure=failure))
+
         for tier, pool in tiers.pools.items():
             telemetry.follow_queue(tier, pool.admission)
 
@@ -272,6 +276,7 @@ async def start_daemon(
                 guard=guard.status if settings.guard.enabled else None,
                 channels=lambda: [notifier.status() for notifier in notifiers],
                 access=access,
+                unit=units.use,
             ),
             version=importlib.metadata.version("triaged"),
             host=host,

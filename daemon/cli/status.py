@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -46,6 +46,7 @@ def _show(found: Mapping[str, Any]) -> None:
         health = Text(part["health"], style=_STYLES.get(part["health"], "dim"))
         table.add_row(part["name"], health, Text(clean(part["detail"])))
     out.print(table)
+    out.print(_tiers(found["tiers"]))
     count = found["accounting"]
     out.print(
         f"events: {count['received']} received = {count['stored']} stored + {count['folded']} "
@@ -55,3 +56,29 @@ def _show(found: Mapping[str, Any]) -> None:
     states = ", ".join(f"{n} {state}" for state, n in found["incidents_by_state"].items())
     calls = ", ".join(f"{tier} {n}" for tier, n in found["model_calls"].items())
     out.print(f"incidents: {states or 'none'}; model calls: {calls or 'none'}")
+
+
+def _tiers(tiers: Sequence[Mapping[str, Any]]) -> Table:
+    """What each tier's server uses and does, where it is one of this host."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tier")
+    for column in ("process", "memory", "restarts", "running", "waiting", "read", "written"):
+        table.add_column(column, justify="right")
+    table.add_column("model", overflow="fold")
+    for tier in tiers:
+        work = tier["work"] or {}
+        memory = tier["rss_bytes"]
+        table.add_row(
+            tier["tier"],
+            str(tier["pid"] or "-"),
+            "-" if memory is None else f"{memory / 2**20:,.0f} MiB",
+            str(tier["restarts"]),
+            *(_count(work.get(name)) for name in ("running", "waiting")),
+            *(_count(work.get(name), unit=" tok") for name in ("prompt_tokens", "output_tokens")),
+            Text(clean(tier["model"])),
+        )
+    return table
+
+
+def _count(value: float | None, *, unit: str = "") -> str:
+    return "-" if value is None else f"{value:,.0f}{unit}"

@@ -17,14 +17,16 @@ from api.ports import (
     TierStatus,
 )
 from daemon.memory.recall import Memory, MemoryState
+from daemon.model_units import UnitUse
 from daemon.notify.notifier import ChannelStatus
 from daemon.sources.base import SourceState
 from daemon.sources.supervise import SourceStatus
 from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
+from daemon.store.protection import Protection, inspect
 from daemon.views.giving_up import PATIENCE, GivingUp
-from daemon.views.tiers import served_by_others, tier_part, tier_status
+from daemon.views.tiers import served_by_others, tier_part, tier_status, with_unit
 from tiers.llm.endpoint import EndpointStatus
 from tiers.pressure.guard import GuardStatus
 from tiers.pressure.levels import Level
@@ -58,6 +60,7 @@ class _Kept:
     accounting: Accounting = _NOTHING
     totals: pattern_search.PatternTotals = _NO_TOTALS
     incidents_by_state: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    protection: Protection | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ class Parts:
     endpoints: Callable[[], Mapping[TierName, Sequence[EndpointStatus]]] = dict
     channels: Callable[[], Sequence[ChannelStatus]] = tuple
     access: Access | None = None
+    unit: Callable[[TierName], UnitUse | None] = lambda _: None
+    """What systemd says of a tier's server, where it runs that."""
 
 
 class StatusView:
@@ -109,6 +114,7 @@ class StatusView:
             drops = await accounting.drops(connection)
             totals = await pattern_search.totals(connection)
             counts = await incident_queries.counts(connection)
+            protection = await inspect(connection)
         states: dict[str, int] = {}
         for entry in counts:
             states[entry.state] = states.get(entry.state, 0) + entry.count
@@ -122,6 +128,7 @@ class StatusView:
             ),
             totals=totals,
             incidents_by_state=states,
+            protection=protection,
         )
 
     async def status(self) -> DaemonStatus:
@@ -136,6 +143,8 @@ class StatusView:
         report = self.report()
         backed = {f"tier/{tier.value}" for tier in served_by_others(report.tiers)}
         parts = [self._store_part(store_problem), *report.parts]
+        if kept.protection is not None:
+            parts.insert(1, self._ledger_part(kept.protection))
         return DaemonStatus(
             version=report.version,
             host=report.host,
@@ -156,7 +165,12 @@ class StatusView:
     def report(self) -> DaemonReport:
         """How the parts of this process are, the store apart."""
         servers, endpoints = self._parts.servers(), self._parts.endpoints()
-        tiers = [tier_status(server, endpoints.get(server.tier, ())) for server in servers]
+        tiers = [
+            with_unit(
+                tier_status(server, endpoints.get(server.tier, ())), self._parts.unit(server.tier)
+            )
+            for server in servers
+        ]
         parts = [self._intake_part()]
         parts += [
             tier_part(tier, server, endpoints.get(server.tier, ()))
@@ -204,6 +218,12 @@ class StatusView:
     def _store_part(self, problem: str) -> PartStatus:
         health = Health.DOWN if problem else Health.OK
         return self._part("store", health, problem or "PostgreSQL answers", required=True)
+
+    def _ledger_part(self, protection: Protection) -> PartStatus:
+        health = Health.OK if protection.by_rights else Health.ABSENT
+        return self._part(
+            "ledger", health if protection.guarded else Health.DEGRADED, protection.words
+        )
 
     def _intake_part(self) -> PartStatus:
         waiting = self._parts.waiting_batches()

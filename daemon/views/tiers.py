@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api.ports import EndpointState, Health, PartStatus, TierStatus
+from daemon.model_units import UnitUse
 from tiers.llm.breaker import BreakerState
 from tiers.llm.endpoint import EndpointStatus
 from tiers.runtime.states import ServerState, ServerStatus
@@ -68,6 +69,13 @@ def tier_status(server: ServerStatus, endpoints: Sequence[EndpointStatus]) -> Ti
     if not first.asked:
         return dataclasses.replace(shown, health=Health.STARTING, state="not asked yet")
     return dataclasses.replace(shown, health=Health.OK, detail="")
+
+
+def with_unit(tier: TierStatus, unit: UnitUse | None) -> TierStatus:
+    """With process, memory and restarts of the unit that serves it."""
+    if unit is None:
+        return tier
+    return dataclasses.replace(tier, pid=unit.pid, rss_bytes=unit.memory, restarts=unit.restarts)
 
 
 def tier_part(
