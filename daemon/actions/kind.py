@@ -65,12 +65,14 @@ class KindSpec:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A target that was found in the inventory just now. `critical`: ssh, networking, boot, the
-    daemon itself, storage; `why_critical` says which. `description` is the host's own word."""
+    daemon itself, storage; `why_critical` says which. `way_in`: the operator may come in through
+    it, so that a reversal is armed. `description` is the host's own word."""
 
     name: str
     type: TargetType
     critical: bool = False
     why_critical: str = ""
+    way_in: bool = False
     description: str = ""
 
 

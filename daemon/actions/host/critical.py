@@ -28,8 +28,8 @@ class Concern(enum.StrEnum):
     OPERATOR = "the operator's list"
 
 
-WAY_IN = frozenset({Concern.SSH, Concern.NETWORK, Concern.REMOTE})
-"""What can lock the operator out."""
+WAY_IN = frozenset({Concern.SSH, Concern.NETWORK, Concern.REMOTE, Concern.OPERATOR})
+"""What can lock the operator out, as far as code can tell."""
 
 CRITICAL: Mapping[Concern, tuple[str, ...]] = {
     Concern.SSH: ("ssh.*", "ssh@*", "sshd.*", "sshd@*", "sshd-*", "ssh-*", "dropbear*", "tinyssh*"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.actions.action import TargetType
 from daemon.actions.errors import PreconditionError, TargetError
+from daemon.actions.host.critical import WAY_IN
 from daemon.actions.host.host import Host, UnitState
 from daemon.actions.host.surroundings import why_unit_critical
 from daemon.actions.kind import Check, Target
@@ -41,6 +42,7 @@ async def find_unit(
         type=as_type,
         critical=critical is not None,
         why_critical=critical.why if critical is not None else "",
+        way_in=critical is not None and critical.concern in WAY_IN,
         description=state.description,
     )
 
