@@ -1,5 +1,5 @@
 """What kinds that act on units have in common: finding them, preconditions, and judging by what was
-measured before. Pure, but for `find_unit`, `fresh` and `need`."""
+measured before. What asks the host is asynchronous; the rest is pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.actions.action import TargetType
-from daemon.actions.errors import PreconditionError, TargetError
+from daemon.actions.errors import PreconditionError, PrivilegeError, TargetError
 from daemon.actions.host.critical import WAY_IN
 from daemon.actions.host.host import Host, UnitState
 from daemon.actions.host.surroundings import why_unit_critical
@@ -86,6 +86,12 @@ def waits_for_restart(state: UnitState) -> bool:
     return state.sub.startswith("auto-restart")
 
 
+async def require_helper(verb: str, *, host: Host) -> None:
+    """Raises `PrivilegeError` where the root helper may not be asked."""
+    if (why := await host.helper.allows(verb)) is not None:
+        raise PrivilegeError(why)
+
+
 def baseline(state: UnitState, *, host: Host) -> dict[str, Any]:
     """What `check` compares with, JSON-ready."""
     return {
@@ -128,6 +134,14 @@ def gone(name: str) -> Check:
     return Check(
         holds=False, final=True, detail=f"{name} is no longer on this host", measured={"load": ""}
     )
+
+
+async def check_started(unit: str, host: Host, before: Mapping[str, Any]) -> Check:
+    """`judge_started`, of the unit as it is now."""
+    state = await host.units.state(unit)
+    if state is None:
+        return gone(unit)
+    return judge_started(state, before, now=host.now(), steady_seconds=host.limits.steady_seconds)
 
 
 def judge_started(

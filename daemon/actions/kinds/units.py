@@ -72,7 +72,7 @@ class StartUnit(UnitKind):
         unit_states.require_startable(state)
 
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
-        return await _started(action.target, host, before)
+        return await unit_states.check_started(action.target, host, before)
 
 
 class RestartUnit(UnitKind):
@@ -106,7 +106,7 @@ class RestartUnit(UnitKind):
             _require_stoppable(state.name, refuses=state.refuse_manual_stop, can=state.can_stop)
 
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
-        return await _started(action.target, host, before)
+        return await unit_states.check_started(action.target, host, before)
 
 
 class StopUnit(UnitKind):
@@ -221,15 +221,6 @@ class ResetFailedUnit(UnitKind):
             detail=f"{state.name} is {'still ' if failed else ''}{in_words(state)}",
             measured=measured(state),
         )
-
-
-async def _started(unit: str, host: Host, before: Mapping[str, Any]) -> Check:
-    state = await host.units.state(unit)
-    if state is None:
-        return unit_states.gone(unit)
-    return unit_states.judge_started(
-        state, before, now=host.now(), steady_seconds=host.limits.steady_seconds
-    )
 
 
 def _require_stoppable(unit: str, *, refuses: bool, can: bool) -> None:
