@@ -10,9 +10,10 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
+from daemon.actions.requests import Requests
 from daemon.config.settings import Settings
 from daemon.escalation.attach import Attacher
-from daemon.escalation.casebook import Casebook
+from daemon.escalation.casebook import Actable, Casebook
 from daemon.escalation.facts import host_facts
 from daemon.escalation.holistic import HolisticReview
 from daemon.escalation.judge import Judge
@@ -67,10 +68,12 @@ def build_engine(
     owner: str,
     on_folded: Callable[[Sequence[Folded]], None],
     mutes_changed: asyncio.Event,
+    host: str = "",
+    requests: Requests | None = None,
     gather_seconds: float = 1.0,
 ) -> Engine:
     """Wires the parts together. `on_folded` is told about every committed group;
-    `mutes_changed` is set by whoever changes mutes."""
+    `mutes_changed` is set by whoever changes mutes. Without `requests` nothing is acted on."""
     intake_settings, escalation = settings.intake, settings.escalation
     table = PatternTable(max_patterns=intake_settings.max_patterns)
     fold = Fold(
@@ -121,7 +124,15 @@ def build_engine(
         group_events=intake_settings.group_events,
     )
     casebook = Casebook(
-        database=database, recall=recall, facts=host_facts, similar=settings.memory.limit
+        database=database,
+        recall=recall,
+        facts=host_facts,
+        similar=settings.memory.limit,
+        actable=Actable(
+            host=host,
+            paths=tuple(str(path) for path in settings.actions.paths),
+            certificates=tuple(settings.actions.certificates),
+        ),
     )
     limits = WorkerLimits(
         lease_seconds=escalation.lease_seconds,
@@ -138,6 +149,7 @@ def build_engine(
             live=live,
             owner=f"{owner}/{number}",
             limits=limits,
+            requests=requests,
             gather_seconds=gather_seconds,
         )
         for number in range(escalation.workers)

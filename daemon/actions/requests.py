@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.actions.catalogue import Catalogue
@@ -53,3 +53,20 @@ def new_action(request: NewRequest, *, catalogue: Catalogue, host: str) -> NewAc
         incident_id=request.incident_id,
         inverse_of=request.inverse_of,
     )
+
+
+class Requests:
+    """Makes requests for this host, and tells whoever decides on them."""
+
+    def __init__(self, *, catalogue: Catalogue, host: str, on_request: Callable[[], None]) -> None:
+        self._catalogue = catalogue
+        self._host = host
+        self._on_request = on_request
+
+    def make(self, request: NewRequest) -> NewAction:
+        """As it is to be inserted. Raises `UnknownActionError`, `ParameterError`."""
+        return new_action(request, catalogue=self._catalogue, host=self._host)
+
+    def made(self) -> None:
+        """Requests were committed."""
+        self._on_request()

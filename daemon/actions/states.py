@@ -8,11 +8,13 @@
 | proposed  | approved  | a human approved exactly this content                                   |
 | proposed  | denied    | a human denied it                                                       |
 | proposed  | expired   | nobody answered in time                                                 |
-| proposed  | withdrawn | its incident is over                                                    |
+| proposed  | withdrawn | its incident is over, or an earlier step did not work                   |
+| requested | withdrawn | an earlier step for its incident did not work                           |
 | proposed  | refused   | it was approved, but is no longer possible or allowed                   |
 | approved  | intent    | an executor holds the lease; preconditions hold, the baseline is stored |
 | approved  | requested | nobody approved it, and policy asks a human by now                      |
 | approved  | refused   | the stop switch, policy or a precondition                               |
+| approved  | withdrawn | an earlier step for its incident did not work                           |
 | approved  | expired   | nobody carried it out in time                                           |
 | intent    | started   | right before the effect                                                 |
 | intent    | approved  | its executor died before it began: nothing has happened                 |
@@ -46,9 +48,9 @@ class ActionState(enum.StrEnum):
 
 _S = ActionState
 FOLLOWS: dict[ActionState, frozenset[ActionState]] = {
-    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED}),
+    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED, _S.WITHDRAWN}),
     _S.PROPOSED: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.WITHDRAWN, _S.REFUSED}),
-    _S.APPROVED: frozenset({_S.INTENT, _S.REQUESTED, _S.REFUSED, _S.EXPIRED}),
+    _S.APPROVED: frozenset({_S.INTENT, _S.REQUESTED, _S.REFUSED, _S.EXPIRED, _S.WITHDRAWN}),
     _S.INTENT: frozenset({_S.STARTED, _S.APPROVED, _S.REFUSED}),
     _S.STARTED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from daemon.escalation.conditions import Condition
-from daemon.escalation.suggestions import offered_actions
-from daemon.store import assessments, incident_queries, patterns
+from daemon.escalation.hogs import find_hogs
+from daemon.escalation.offers import Grounds, Hog, Offer, offers_for
+from daemon.store import action_past, actions, assessments, incident_queries, patterns
+from daemon.store.action_past import OutcomeRow
+from daemon.store.actions import ActionRow
 from daemon.store.assessments import AssessmentRow
 from daemon.store.incident_queries import EvidenceRow, IncidentPattern
 from daemon.store.incidents import Incident
@@ -40,21 +43,47 @@ class Findings:
     evidence: Sequence[EvidenceRow]
     patterns: Sequence[IncidentPattern]
     assessments: Sequence[AssessmentRow]
+    actions: Sequence[ActionRow]
     rule: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFile:
+    """A case, and what stands behind each action that it offers, by its code."""
+
+    case: Case
+    offers: Mapping[str, Offer]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Actable:
+    """What may be acted on, as far as offers need it: this host's name, the folders that may be
+    cleaned, and the names of certificates that may be renewed."""
+
+    host: str = ""
+    paths: Sequence[str] = ()
+    certificates: Sequence[str] = ()
 
 
 class Casebook:
     """Builds cases. Reads the store and memory; holds nothing open while a tier thinks."""
 
     def __init__(
-        self, *, database: Database, recall: Recall, facts: HostFacts, similar: int
+        self,
+        *,
+        database: Database,
+        recall: Recall,
+        facts: HostFacts,
+        similar: int,
+        actable: Actable | None = None,
     ) -> None:
         self._database = database
         self._recall = recall
         self._facts = facts
         self._similar = similar
+        self._actable = actable or Actable()
 
-    async def case(self, incident: Incident) -> Case:
+    async def open(self, incident: Incident) -> CaseFile:
         """The case of an incident as it is now."""
         found = await self._findings(incident)
         ordered = ordered_evidence(found)
@@ -63,24 +92,47 @@ class Casebook:
             text=memory_text(incident.title, found.patterns), limit=self._similar
         )
         condition = Condition.from_json(incident.condition)
-        return Case(
+        offers = offers_for(
+            Grounds(
+                category=incident.category,
+                condition=condition,
+                rule=found.rule,
+                evidence=found.evidence,
+                patterns=found.patterns,
+                leading=leading,
+                paths=self._actable.paths,
+                certificates=self._actable.certificates,
+                hogs=await _hogs(condition),
+            )
+        )
+        case = Case(
             incident_id=incident.id,
             title=incident.title,
             severity=incident.severity,
             category=incident.category,
             opened_at=incident.opened_at,
             evidence=ordered,
-            facts=(*await self._facts(), *_figures(incident, leading)),
+            facts=(
+                *await self._facts(),
+                *_figures(incident, leading),
+                *await self._outcomes(offers),
+                *_done_so_far(found.actions),
+            ),
             similar=tuple(past for past in similar if past.incident_id != incident.id),
             causes=causes_for(incident.category),
-            actions=offered_actions(
-                category=incident.category,
-                failed_units=condition.units,
-                leading=leading,
-                rule=found.rule,
-            ),
+            actions=tuple(offer.choice for offer in offers.values()),
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
+        return CaseFile(case=case, offers=offers)
+
+    async def _outcomes(self, offers: Mapping[str, Offer]) -> tuple[tuple[str, str], ...]:
+        """What was measured after the offered actions, when they were done before."""
+        pairs = [(offer.choice.action, offer.choice.target) for offer in offers.values()]
+        if not pairs:
+            return ()
+        async with self._database.connection() as connection:
+            rows = await action_past.outcomes(connection, host=self._actable.host, actions=pairs)
+        return tuple(_outcome(row) for row in rows)
 
     async def _findings(self, incident: Incident) -> Findings:
         async with self._database.connection() as connection:
@@ -91,6 +143,7 @@ class Casebook:
                 evidence=await incident_queries.evidence_of(connection, incident.id),
                 patterns=shown,
                 assessments=await assessments.of_incident(connection, incident.id),
+                actions=await actions.listing(connection, incident_id=incident.id, limit=5),
                 rule=next((row.rule for row in rows if row.rule), None),
             )
 
@@ -134,6 +187,27 @@ def leading_values(
 def memory_text(title: str, shown: Sequence[IncidentPattern]) -> str:
     """What similarity is measured on: the title and the patterns, without changing parts."""
     return "\n".join([title, *(f"{entry.unit} {entry.pattern}" for entry in shown[:10])])
+
+
+async def _hogs(condition: Condition) -> tuple[Hog, ...]:
+    hogs: dict[str, Hog] = {}
+    for metric, _ in condition.metrics:
+        hogs |= {hog.target: hog for hog in await find_hogs(metric)}
+    return tuple(hogs.values())
+
+
+def _outcome(row: OutcomeRow) -> tuple[str, str]:
+    last = "worked" if row.last_done else "did not work"
+    words = (
+        f"worked {row.done} times, failed {row.failed} times; last {row.last_at:%Y-%m-%d}: {last}"
+    )
+    return f"{row.kind} {row.target} so far", words
+
+
+def _done_so_far(rows: Sequence[ActionRow]) -> tuple[tuple[str, str], ...]:
+    """Actions for this very incident, oldest first, in words of code."""
+    ended = [row for row in rows if row.state in ("done", "failed", "unknown", "denied")]
+    return tuple((f"{row.sentence} for this incident", row.state) for row in reversed(ended))
 
 
 def _figures(

@@ -53,6 +53,8 @@ class Happening(enum.StrEnum):
     WORSENED = "worsened"
     RETURNED = "returned"
     OPERATOR_CLOSED = "closed by operator"
+    ACTION_FAILED = "action failed"
+    ACTION_FOR_HUMAN = "action failed, for a human"
 
 
 class IllegalTransitionError(Exception):
@@ -77,6 +79,8 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (_S.PLANNING, _H.LEASE_LOST): _S.ESCALATED,
     (_S.WATCHING, _H.CONDITION_GONE): _S.CLOSED,
     (_S.WATCHING, _H.WORSENED): _S.OPEN,
+    (_S.WATCHING, _H.ACTION_FAILED): _S.ESCALATED,
+    (_S.WATCHING, _H.ACTION_FOR_HUMAN): _S.ATTENTION,
     (_S.ATTENTION, _H.CONDITION_GONE): _S.CLOSED,
     (_S.ATTENTION, _H.WORSENED): _S.OPEN,
     (_S.CLOSED, _H.RETURNED): _S.OPEN,

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from daemon.actions.requests import Requests
 from daemon.escalation import states
-from daemon.escalation.casebook import Casebook
+from daemon.escalation.asking import ask_for
+from daemon.escalation.casebook import Casebook, CaseFile
 from daemon.escalation.settle import (
     Settlement,
     settle_assessment,
@@ -29,7 +31,7 @@ from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition
 from daemon.store.work import Work, run
-from tiers.contracts import Assessment, Case, MetaTier, Plan, ReviewTier
+from tiers.contracts import Assessment, Case, Disposition, MetaTier, Plan, ReviewTier
 from tiers.errors import TierError, TierUnavailableError
 from tiers.ladder import LadderRules
 
@@ -76,10 +78,13 @@ class Worker:
         live: LiveHub,
         owner: str,
         limits: WorkerLimits,
+        requests: Requests | None = None,
         gather_seconds: float = _GATHER_SECONDS,
     ) -> None:
+        """Without `requests` nothing is acted on: what tiers want is recorded as a suggestion."""
         self._database = database
         self._casebook = casebook
+        self._requests = requests
         self._review = review
         self._meta = meta
         self._live = live
@@ -153,7 +158,8 @@ class Worker:
             await self._postpone(incident, why, after=30.0, counts=True)
 
     async def _think(self, incident: Incident) -> None:
-        case = await self._casebook.case(incident)
+        file = await self._casebook.open(incident)
+        case = file.case
         answer: Assessment | Plan
         if incident.state == State.REVIEWING:
             self.counts.review += 1
@@ -161,16 +167,18 @@ class Worker:
         else:
             self.counts.meta += 1
             answer = within_case(await self._meta.plan(case), case=case)
-        await self._commit(incident, case, answer)
+        await self._commit(incident, file, answer)
 
-    async def _commit(self, incident: Incident, case: Case, answer: Assessment | Plan) -> None:
+    async def _commit(self, incident: Incident, file: CaseFile, answer: Assessment | Plan) -> None:
         """What follows from an answer, in one transaction. What got worse while the tier thought
         counts: the answer is weighed at today's severity, and then looked at again."""
+        case = file.case
         settled = self._settle(answer, case)
         target = states.after(State(incident.state), settled.happening)
+        asked = 0
 
         async def commit(work: Work) -> bool:
-            nonlocal settled, target
+            nonlocal settled, target, asked
             current = await incidents.lock(work, incident.id)
             if current is None or current.fence != incident.fence:
                 return False
@@ -191,6 +199,14 @@ class Worker:
             if not await transitions.apply(work, [transition]):
                 return False
             await _record(work, incident, answer, settled)
+            if self._requests is not None and settled.disposition is Disposition.ACT:
+                asked = await ask_for(
+                    work,
+                    answer,
+                    incident_id=incident.id,
+                    offers=file.offers,
+                    requests=self._requests,
+                )
             worse = current.severity.rank > case.severity.rank
             if worse and (target, Happening.WORSENED) in states.TRANSITIONS:
                 await transitions.apply(work, [_worsened(current, target)])
@@ -199,6 +215,8 @@ class Worker:
 
         if await run(self._database, commit):
             self.counts.settled += 1
+            if asked and self._requests is not None:
+                self._requests.made()
             self._live.publish(
                 kind="assessment",
                 severity=settled.severity,

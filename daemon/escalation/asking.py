@@ -1,0 +1,61 @@
+"""What a tier wants done becomes requests, in the transaction of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from daemon.actions.errors import ActionError
+from daemon.actions.policy.facts import Origin
+from daemon.actions.requests import NewRequest, Requests
+from daemon.escalation.offers import Offer
+from daemon.store import actions
+from daemon.store.work import Work
+from tiers.contracts import ActionRequest, Assessment, Plan
+
+log = structlog.get_logger()
+
+_MOST = 5
+"""Actions of one answer. A plan with more steps has its next ones asked for by the next answer."""
+
+
+async def ask_for(
+    work: Work,
+    answer: Assessment | Plan,
+    *,
+    incident_id: int,
+    offers: Mapping[str, Offer],
+    requests: Requests,
+) -> int:
+    """Inserts a request for each offered action that the answer names, in its order, and returns
+    how many. Basis and evidence are those of the offer: what the model cites is its reason."""
+    tier = "review" if isinstance(answer, Assessment) else "meta"
+    wanted = answer.actions if isinstance(answer, Assessment) else answer.steps
+    asked = 0
+    for one in wanted[:_MOST]:
+        offer = offers.get(one.code)
+        if offer is None:
+            continue
+        try:
+            new = requests.make(_request(one, offer, tier=tier, incident_id=incident_id))
+        except ActionError as error:
+            log.warning("a tier's action is none", action=one.code, why=str(error))
+            continue
+        _, fresh = await actions.insert(work, new)
+        asked += fresh
+    return asked
+
+
+def _request(one: ActionRequest, offer: Offer, *, tier: str, incident_id: int) -> NewRequest:
+    return NewRequest(
+        kind=offer.choice.action,
+        target=offer.choice.target,
+        origin=Origin.TIER,
+        requested_by=f"tier/{tier}",
+        reason=one.reason,
+        basis=offer.basis,
+        evidence=offer.evidence,
+        fingerprints=offer.fingerprints,
+        incident_id=incident_id,
+    )
