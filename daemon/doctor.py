@@ -22,6 +22,7 @@ from daemon.facade import keys_path
 from daemon.findings import Finding, note, ok, problem, warning
 from daemon.installation import Unit, examine_unit, read_unit
 from daemon.intake.rules import RuleError, load_rules
+from daemon.ledger_findings import ledger_findings
 from daemon.state_folder import distrusted, owner_of
 from daemon.watching import has_journal
 from tiers.runtime.binary import candidates, choose
@@ -57,7 +58,7 @@ async def examine(
     findings: list[Finding] = []
     for look in looks:
         findings += look()
-    return findings
+    return findings + await ledger_findings(settings.store, state_dir=state_dir)
 
 
 def _serves(unit: Unit, state_dir: Path) -> bool:

@@ -22,6 +22,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ import orjson
 GENESIS = bytes(32)
 """What the first entry follows."""
 _MOST_BREAKS = 100
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,18 @@ class Head:
 
     seq: int = 0
     hash: bytes = GENESIS
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """A head as `str` writes it. Raises ValueError."""
+        seq, colon, digest = text.strip().partition(":")
+        if not (colon and _NUMBER.fullmatch(seq) and _DIGEST.fullmatch(digest)):
+            msg = f"{text!r} is no head; one is NUMBER:HASH, the hash in 64 hexadecimal digits"
+            raise ValueError(msg)
+        return cls(seq=int(seq), hash=bytes.fromhex(digest))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,17 +175,10 @@ class Verifier:
             self.breaks.append(Break(seq=seq, why=why))
 
 
-def _hash(
-    seq: int,
-    at: dt.datetime,
-    kind: str,
-    actor: str,
-    incident_id: int | None,
-    body: str,
-    prev_hash: bytes,
-) -> bytes:
+def before_body(seq: int, at: dt.datetime, kind: str, actor: str, incident_id: int | None) -> bytes:
+    """The canonical form up to the body. `at` is UTC. The body and "}" follow."""
     quoted = orjson.dumps
-    line = b"".join(
+    return b"".join(
         (
             b'{"seq":%d,"at":"' % seq,
             at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode(),
@@ -181,10 +189,20 @@ def _hash(
             b',"incident":',
             quoted(incident_id),
             b',"body":',
-            body.encode(),
-            b"}",
         )
     )
+
+
+def _hash(
+    seq: int,
+    at: dt.datetime,
+    kind: str,
+    actor: str,
+    incident_id: int | None,
+    body: str,
+    prev_hash: bytes,
+) -> bytes:
+    line = before_body(seq, at, kind, actor, incident_id) + body.encode() + b"}"
     return hashlib.sha256(prev_hash + line).digest()
 
 

@@ -21,6 +21,7 @@ MODULES = {
     "scan": "daemon.cli.scan",
     "incidents": "daemon.cli.incidents",
     "proposals": "daemon.cli.proposals",
+    "policy": "daemon.cli.policy",
     "ask": "daemon.cli.ask",
     "chat": "daemon.cli.chat",
     "review": "daemon.cli.review",
@@ -32,6 +33,7 @@ MODULES = {
     "notify": "daemon.cli.notify",
     "keys": "daemon.cli.keys",
     "serve-model": "daemon.cli.serve_model",
+    "audit": "daemon.cli.audit",
     "backup": "daemon.cli.backup",
     "restore": "daemon.cli.backup",
 }

@@ -8,6 +8,7 @@ are appended at once.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 
 from psycopg.rows import class_row
@@ -30,7 +31,13 @@ from unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::bigint[
             %s::bytea[], %s::bytea[])
   as t (seq, at, kind, actor, incident_id, body, prev_hash, hash)
 """
-COLUMNS = "seq, at, kind, actor, incident_id, body::text as body, prev_hash, hash"
+# Whoever tampers may put in what Python has no value for (a time without end, nothing at all): it
+# has to be read all the same, so that it is found.
+COLUMNS = """
+seq, least(greatest(at, '0001-01-01Z'), '9999-12-31Z') as at, coalesce(kind, '') as kind,
+coalesce(actor, '') as actor, incident_id, coalesce(body::text, '') as body,
+coalesce(prev_hash, '') as prev_hash, coalesce(hash, '') as hash
+"""
 READ = f"""
 select {COLUMNS} from ledger
 where (%(after)s::bigint is null or seq > %(after)s)
@@ -45,7 +52,33 @@ where (%(before)s::bigint is null or seq < %(before)s)
   and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
 order by seq desc limit %(limit)s
 """  # noqa: S608
+# A kind names its family too (action: action_intent, action_started, ...), an actor those whom it
+# speaks for (operator: operator:alice; tier: tier/review).
+SEARCH = f"""
+select {COLUMNS} from ledger
+where (%(before)s::bigint is null or seq < %(before)s)
+  and (%(since)s::timestamptz is null or at >= %(since)s)
+  and (%(incident)s::bigint is null or incident_id = %(incident)s)
+  and (%(kinds)s::text[] is null
+       or exists (select from unnest(%(kinds)s::text[]) k
+                  where kind = k or starts_with(kind, k || '_')))
+  and (%(actors)s::text[] is null
+       or exists (select from unnest(%(actors)s::text[]) a
+                  where actor = a or starts_with(actor, a || ':') or starts_with(actor, a || '/')))
+order by seq desc limit %(limit)s
+"""  # noqa: S608
 _PAGE = 5_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which entries somebody looks for. What is None or empty does not matter."""
+
+    before: int | None = None
+    since: dt.datetime | None = None
+    incident_id: int | None = None
+    kinds: Sequence[str] = ()
+    actors: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +166,23 @@ async def latest(
                 "before": before,
                 "incident": incident_id,
                 "kinds": None if kinds is None else list(kinds),
+                "limit": limit,
+            },
+        )
+        return await cursor.fetchall()
+
+
+async def search(connection: Connection, wanted: Wanted, *, limit: int = 100) -> list[Entry]:
+    """The newest entries first, of kinds and actors or of their families."""
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(
+            SEARCH,
+            {
+                "before": wanted.before,
+                "since": wanted.since,
+                "incident": wanted.incident_id,
+                "kinds": list(wanted.kinds) or None,
+                "actors": list(wanted.actors) or None,
                 "limit": limit,
             },
         )

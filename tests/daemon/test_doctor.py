@@ -11,7 +11,10 @@ import pytest
 from daemon import doctor
 from daemon.config.settings import Settings
 from daemon.findings import Finding, Level
+from daemon.ledger_findings import ledger_findings
 from daemon.state_folder import held
+from daemon.store.open import open_store
+from daemon.store.settings import StoreSettings
 
 
 def access(
@@ -89,3 +92,38 @@ def test_the_ports_of_the_daemon_that_holds_the_state_are_its_own(tmp_path: Path
         for wrong in ("", "nonsense"):
             (tmp_path / "daemon.lock").write_text(wrong)
             assert doctor._ports(settings, tmp_path)[0].level is Level.WARNING
+
+
+async def test_a_ledger_that_its_trigger_alone_protects_is_told_of(
+    database: str, state_dir: Path
+) -> None:
+    (found,) = await ledger_findings(StoreSettings(dsn=database), state_dir=state_dir)
+    assert (found.what, found.level) == ("ledger", Level.WARNING)
+    assert "trigger only" in found.words
+    assert "docs/operation.md" in found.words
+
+
+async def test_the_embedded_ledger_is_looked_at_while_its_server_runs(state_dir: Path) -> None:
+    assert await ledger_findings(StoreSettings(), state_dir=state_dir) == []
+    async with open_store(StoreSettings(), state_dir, attach=False):
+        (found,) = await ledger_findings(StoreSettings(), state_dir=state_dir)
+    assert (found.what, found.level) == ("ledger", Level.OK)
+    assert "triaged_daemon can only add" in found.words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dsn": "host=/nowhere dbname=x"}, "not available"),
+        ({"dsn": "no=such=thing"}, "no connection string"),
+        ({"dsn_file": "/nowhere/dsn"}, "cannot read"),
+    ],
+)
+async def test_a_database_that_does_not_answer_is_a_problem(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    (found,) = await ledger_findings(
+        StoreSettings.model_validate(settings | {"connect_seconds": 0.5}), state_dir=tmp_path
+    )
+    assert (found.what, found.level) == ("store", Level.PROBLEM)
+    assert words in found.words
