@@ -48,6 +48,11 @@ class Engine:
     refresh: Refresh
     live: LiveHub
 
+    def wake_workers(self) -> None:
+        """There may be an incident to look at."""
+        for worker in self.workers:
+            worker.wake()
+
     def model_calls(self) -> dict[str, int]:
         """Calls by tier since the start."""
         return {

@@ -6,11 +6,14 @@ Whoever calls this has checked who answers and whether that one may. Models do n
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from api.ports import BusyError, ConflictError, NotFoundError
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
+from daemon.actions.host.arming import Arming
 from daemon.actions.policy.facts import Origin, Verdict
+from daemon.actions.reversal import token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
 from daemon.actions.steps import TOO_MANY, action_of, refusal_step, why_not
@@ -37,7 +40,9 @@ class Answers:
         database: Database,
         catalogue: Catalogue,
         weigher: Weigher,
+        arming: Arming,
         settings: ActionsSettings,
+        host: str,
         live: LiveHub,
         on_approved: Callable[[], None],
     ) -> None:
@@ -45,6 +50,8 @@ class Answers:
         self._database = database
         self._catalogue = catalogue
         self._weigher = weigher
+        self._arming = arming
+        self._host = host
         self._settings = settings
         self._live = live
         self._on_approved = on_approved
@@ -78,13 +85,20 @@ class Answers:
             raise BusyError(str(error), retry_after=error.retry_after) from error
 
     async def confirm(self, *, code: str, by: str, where: str) -> ActionRow:
-        """A human says that the way into the host still works, so that the armed reversal of this
-        action is called off. Raises as `answer` does."""
+        """A human says that the way into the host still works: the armed reversal of this action
+        is called off, and measured to be gone. Raises as `answer` does."""
         try:
             async with self._database.connection() as connection:
                 row = await actions.by_code(connection, code)
             if row is None:
                 raise NotFoundError(f"there is no action {code.upper()}")
+            _require_confirmable(row, host=self._host)
+            try:
+                await self._arming.cancel(token=token_of(row.id))
+            except ActionError as error:
+                raise ConflictError(
+                    f"the reversal of {row.code} could not be called off: {error}"
+                ) from error
             confirmed = await run(
                 self._database,
                 lambda work: actions.confirm(work, row, by=f"{by} from {where}"),
@@ -93,8 +107,8 @@ class Answers:
         except StoreUnavailableError as error:
             raise BusyError(str(error), retry_after=error.retry_after) from error
         if confirmed is None:
-            raise ConflictError(f"{code.upper()} does not wait for a confirmation")
-        self._on_approved()
+            raise ConflictError(f"{row.code} was confirmed by somebody else just now")
+        self._say(confirmed, f"way in confirmed by {by}: {row.sentence} stays")
         return confirmed
 
     async def _deny(self, row: ActionRow, *, by: str, where: str) -> ActionRow:
@@ -186,3 +200,15 @@ def _require_answerable(row: ActionRow, content_hash: str | None) -> None:
             f"{row.code} is not what you were shown: its content is {row.content_hash[:12]}, "
             f"yours {content_hash[:12]}; look at it again"
         )
+
+
+def _require_confirmable(row: ActionRow, *, host: str) -> None:
+    name = row.code or f"action {row.id}"
+    if row.confirm_by is None or row.started_at is None:
+        raise ConflictError(f"{name} has no armed reversal: there is nothing to confirm")
+    if row.confirmed_at is not None:
+        raise ConflictError(f"{name} was confirmed by {row.confirmed_by} already")
+    if row.confirm_by <= datetime.now(tz=UTC):
+        raise ConflictError(f"the time to confirm {name} is over: systemd has reversed it")
+    if row.host != host:
+        raise ConflictError(f"{name} was done on {row.host}: confirm it there")

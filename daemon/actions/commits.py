@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from daemon.actions.kind import Output, TimedInverse
 from daemon.actions.lease import Commit, LostLeaseError
+from daemon.actions.reversal import Reversal
 from daemon.actions.states import ActionState
 from daemon.actions.steps import refusal_step
 from daemon.actions.verify import Result
@@ -37,9 +38,16 @@ def one_step(step: Move) -> Commit:
     return commit
 
 
-def intent(row: ActionRow, *, before: Mapping[str, Any], inverse: TimedInverse | None) -> Commit:
-    """The intent, with what takes it back. Raises `StoreRejectedError` where another action on
-    the target is under way."""
+def intent(
+    row: ActionRow,
+    *,
+    before: Mapping[str, Any],
+    inverse: TimedInverse | None,
+    reversal: Reversal | None,
+) -> Commit:
+    """The intent, with what takes it back, and what systemd reverses unless somebody confirms that
+    the way in works. Raises `StoreRejectedError` where another action on the target is under
+    way."""
     step = Move(
         row=row,
         to=_S.INTENT.value,
@@ -47,6 +55,8 @@ def intent(row: ActionRow, *, before: Mapping[str, Any], inverse: TimedInverse |
         actor="daemon",
         before=before,
         keep_lease=True,
+        reversal=None if reversal is None else dataclasses.asdict(reversal),
+        confirm_seconds=None if reversal is None else reversal.after_seconds,
         detail={"before": before, "approved_by": row.answered_by or f"policy: {row.rule}"},
     )
 

@@ -17,8 +17,10 @@ from api.ports import BusyError
 from daemon.actions.answers import Answers
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
+from daemon.actions.host.arming import Arming
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.requests import NewRequest, new_action
+from daemon.actions.reversals import Reversals
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
 from daemon.actions.steps import action_of, decision_step, new_code, refusal_step
@@ -51,6 +53,7 @@ class Desk:
         database: Database,
         catalogue: Catalogue,
         weigher: Weigher,
+        arming: Arming,
         settings: ActionsSettings,
         host: str,
         live: LiveHub,
@@ -64,12 +67,15 @@ class Desk:
         self._host = host
         self._live = live
         self._on_approved = on_approved
+        self._reversals = Reversals(database=database, arming=arming, host=host, live=live)
         self._wake = asyncio.Event()
         self._answers = Answers(
             database=database,
             catalogue=catalogue,
             weigher=weigher,
+            arming=arming,
             settings=settings,
+            host=host,
             live=live,
             on_approved=on_approved,
         )
@@ -107,6 +113,7 @@ class Desk:
     async def tick(self) -> None:
         """Everything that waits for the desk, once."""
         await self._take_back()
+        await self._reversals.look()
         async with self._database.connection() as connection:
             requested = await actions.requests(connection, host=self._host)
         for row in requested:

@@ -24,15 +24,17 @@ from daemon.actions.action import Action
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.commits import Told
 from daemon.actions.errors import ActionError, HostUnavailableError
+from daemon.actions.host.arming import Arming
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Check, Kind, Output
 from daemon.actions.lease import Lease, LostLeaseError
 from daemon.actions.policy.facts import Origin, Verdict
+from daemon.actions.reversal import Reversal, reversal_of, token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
 from daemon.actions.steps import TOO_MANY, action_of, decision_step, refusal_step
 from daemon.actions.verify import Result, after_crash, verify
-from daemon.actions.weigh import Weigher
+from daemon.actions.weigh import Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
 from daemon.store.actions import ActionRow, Move
@@ -59,6 +61,7 @@ class Executor:
         catalogue: Catalogue,
         weigher: Weigher,
         host: Host,
+        arming: Arming,
         settings: ActionsSettings,
         name: str,
         owner: str,
@@ -70,6 +73,7 @@ class Executor:
         self._catalogue = catalogue
         self._weigher = weigher
         self._host = host
+        self._arming = arming
         self._settings = settings
         self._name = name
         self._owner = owner
@@ -158,7 +162,8 @@ class Executor:
         try:
             action = action_of(row, self._catalogue)
             kind = self._catalogue.kind(action.kind)
-            if not await self._still_allowed(lease, action):
+            weighed = await self._still_allowed(lease, action)
+            if weighed is None:
                 return
             await kind.ready(action, self._host)
             before = dict(await kind.before(action, self._host))
@@ -170,27 +175,34 @@ class Executor:
         except ActionError as error:
             await self._refuse(lease, rule="precondition", why=str(error))
             return
+        steady = self._settings.steady_seconds
+        reversal = reversal_of(
+            action, spec=kind.spec, target=weighed.target, before=before, steady_seconds=steady
+        )
+        intent = commits.intent(
+            row, before=before, inverse=kind.timed_inverse(action), reversal=reversal
+        )
         try:
-            await lease.commit(
-                commits.intent(row, before=before, inverse=kind.timed_inverse(action)),
-                to=_S.INTENT,
-            )
+            await lease.commit(intent, to=_S.INTENT)
         except StoreRejectedError:
             await lease.pause(seconds=_BUSY_SECONDS)
+            return
+        if reversal is not None and not await self._armed(lease, reversal):
             return
         await lease.commit(commits.start(lease.row), to=_S.STARTED)
         if lease.row.state != _S.STARTED.value:
             self._say(row, f"refused (stopped): {row.sentence}", Severity.WARNING)
+            if reversal is not None:
+                await self._call_off(row)
             return
         self._say(row, f"begun: {row.sentence}")
         output = await self._run(kind, action)
-        steady = self._settings.steady_seconds
         found = await verify(kind, action, self._host, before=before, steady=steady)
         await self._finish(lease, found, output=output)
 
-    async def _still_allowed(self, lease: Lease, action: Action) -> bool:
+    async def _still_allowed(self, lease: Lease, action: Action) -> Weighed | None:
         """Policy again, on the facts of now. What a human approved may run unless policy denies
-        it; what nobody approved must still be allowed."""
+        it; what nobody approved must still be allowed. None: it may not run."""
         row = lease.row
         weighed = await self._weigher.weigh(
             action,
@@ -202,14 +214,38 @@ class Executor:
         )
         decided = weighed.decision
         if decided.verdict is Verdict.ALLOW:
-            return True
+            return weighed
         asks = decided.verdict is Verdict.ASK or decided.rule == TOO_MANY
         if asks and row.approved_hash is not None:
-            return True
+            return weighed
         # Nobody approved it, and by now policy wants a human: the desk asks.
         to = _S.REQUESTED if asks else _S.REFUSED
         await lease.commit(commits.one_step(decision_step(row, to, weighed)), to=to)
-        return False
+        return None
+
+    async def _armed(self, lease: Lease, reversal: Reversal) -> bool:
+        """Nothing that can lock the operator out runs without its reversal."""
+        token = token_of(lease.row.id)
+        try:
+            if await self._arming.waits(token=token):  # of an executor that died
+                await self._arming.cancel(token=token)
+            await self._arming.arm(
+                token=token,
+                kind=reversal.kind,
+                target=reversal.target,
+                after_seconds=reversal.after_seconds,
+            )
+        except ActionError as error:
+            why = f"its reversal could not be armed, so it was not begun: {error}"
+            await self._refuse(lease, rule="no-reversal", why=why)
+            return False
+        return True
+
+    async def _call_off(self, row: ActionRow) -> None:
+        try:
+            await self._arming.cancel(token=token_of(row.id))
+        except ActionError as error:
+            log.error("a reversal was not called off", action=row.id, why=str(error))
 
     # --- the effect and what follows -------------------------------------------------------------
 

@@ -120,8 +120,19 @@ CONFIRM = f"""
 update actions set confirmed_at = now(), confirmed_by = %s
 where id = %s and confirm_by is not null and confirmed_at is null returning {COLUMNS}
 """  # noqa: S608
+# Its time is over and nobody confirmed: what systemd did is looked at once.
+REVERSED = f"""
+select {COLUMNS} from actions
+where host = %s and confirm_by < now() and confirmed_at is null and started_at is not null
+  and not reversal ? 'carried_out' order by id limit 20
+"""  # noqa: S608
+NOTE_REVERSAL = """
+update actions set reversal = reversal || jsonb_build_object('carried_out', %s::bool)
+where id = %s and not reversal ? 'carried_out' returning id
+"""
 UNCONFIRMED = f"""
-select {COLUMNS} from actions where confirm_by > now() and confirmed_at is null order by id
+select {COLUMNS} from actions where confirm_by > now() and confirmed_at is null
+  and started_at is not null order by id
 """  # noqa: S608
 
 
@@ -425,6 +436,27 @@ async def confirm(work: Work, row: ActionRow, *, by: str) -> ActionRow | None:
             )
         )
     return confirmed
+
+
+async def reversed_unseen(connection: Connection, *, host: str) -> list[ActionRow]:
+    """Actions of a host whose time to confirm is over, and whose reversal was not looked at."""
+    return await _all(connection, REVERSED, (host,))
+
+
+async def note_reversal(work: Work, row: ActionRow, *, carried_out: bool, why: str) -> bool:
+    """Says once what became of a reversal that nobody called off. False: it was said already."""
+    cursor = await work.connection.execute(NOTE_REVERSAL, (carried_out, row.id))
+    if await cursor.fetchone() is None:
+        return False
+    work.record(
+        NewEntry(
+            kind="action_reversed",
+            actor="systemd",
+            incident_id=row.incident_id,
+            body={**_identity(row), "carried_out": carried_out, "why": why},
+        )
+    )
+    return True
 
 
 async def unconfirmed(connection: Connection) -> list[ActionRow]:

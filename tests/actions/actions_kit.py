@@ -40,6 +40,7 @@ class Lamp:
     runs: list[str] = dataclasses.field(default_factory=list)
     present: set[str] = dataclasses.field(default_factory=lambda: {"hall"})
     critical: str = ""
+    way_in: bool = False
     ready_error: Exception | None = None
     run_error: Exception | None = None
     blind: bool = False
@@ -49,11 +50,12 @@ class Lamp:
 
 
 class Light:
-    """Lights a lamp, for a time where it is told one."""
+    """Lights a lamp, for a time where it is told one. "restart_unit" lights it as well, under a
+    name that has a reversal."""
 
     def __init__(self, lamp: Lamp, *, name: str = "light", risk: Risk = Risk.LOW) -> None:
         self.lamp = lamp
-        self.wanted = name == "light"
+        self.wanted = name != "darken"
         self.spec = KindSpec(
             name=name,
             family="lamps",
@@ -63,6 +65,7 @@ class Light:
             blast=Blast.TARGET,
             reversible=True,
             inverse="darken" if name == "light" else None,
+            locks_out=True,
             precondition="the lamp is there",
             postcondition="the lamp is as it was wanted",
             timeout=2.0,
@@ -83,6 +86,7 @@ class Light:
             type=TargetType.UNIT,
             critical=bool(self.lamp.critical),
             why_critical=self.lamp.critical,
+            way_in=self.lamp.way_in,
         )
 
     async def ready(self, action: Action, host: Host) -> None:
@@ -126,6 +130,28 @@ class Light:
         )
 
 
+class Timers:
+    """Reversals, as systemd would hold them."""
+
+    def __init__(self) -> None:
+        self.armed: dict[str, tuple[str, str]] = {}
+        self.error: Exception | None = None
+
+    async def arm(self, *, token: str, kind: str, target: str, after_seconds: float) -> None:
+        if self.error is not None:
+            raise self.error
+        assert token not in self.armed
+        self.armed[token] = (kind, target)
+
+    async def cancel(self, *, token: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.armed.pop(token, None)
+
+    async def waits(self, *, token: str) -> bool:
+        return token in self.armed
+
+
 class Nobody:
     """Is told how actions end, and keeps it."""
 
@@ -145,6 +171,7 @@ class Rig:
     desk: Desk
     executor: Executor
     told: Nobody
+    timers: Timers
 
     async def ask(self, **changes: Any) -> ActionRow:
         """A request as a tier makes it."""
@@ -181,16 +208,20 @@ def rig(
     values = {"autonomy": "auto-safe", "steady_seconds": 1, "lease_seconds": 5, **settings}
     chosen = ActionsSettings.model_validate(values)
     lamp = lamp or Lamp()
-    catalogue = Catalogue(kinds=[Light(lamp), Light(lamp, name="darken")])
+    catalogue = Catalogue(
+        kinds=[Light(lamp, name=name) for name in ("light", "darken", "restart_unit")]
+    )
     host: Any = Nothing()
     live = LiveHub()
     told = Nobody()
+    timers = Timers()
     weigher = Weigher(database=database, catalogue=catalogue, host=host, settings=chosen)
     executor = Executor(
         database=database,
         catalogue=catalogue,
         weigher=weigher,
         host=host,
+        arming=timers,
         settings=chosen,
         name=HOST,
         owner=owner,
@@ -201,9 +232,10 @@ def rig(
         database=database,
         catalogue=catalogue,
         weigher=weigher,
+        arming=timers,
         settings=chosen,
         host=HOST,
         live=live,
         on_approved=executor.wake,
     )
-    return Rig(database=database, lamp=lamp, desk=desk, executor=executor, told=told)
+    return Rig(database=database, lamp=lamp, desk=desk, executor=executor, told=told, timers=timers)
