@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from api.approvals import Approvals
 from api.cors import Cors
 from api.errors import install_error_handlers
 from api.guard import Guard
@@ -17,6 +18,7 @@ from api.openai.chat import openai_router
 from api.openai.models import models_router
 from api.openai.responses.routes import responses_router
 from api.openapi import Document, described
+from api.operator.actions import actions_router
 from api.operator.health import health_router
 from api.operator.keys import keys_router
 from api.operator.proposals import proposals_router
@@ -48,10 +50,12 @@ def create_app(
     app.state.upstreams = upstreams = Upstreams()
     served = Served(upstreams=upstreams, clock=time.monotonic)
     app.include_router(models_router(ports, served=served))
-    app.include_router(openai_router(ports))
-    app.include_router(responses_router(ports))
+    approvals = Approvals(proposals=ports.proposals, peers=ports.peers, clock=time.monotonic)
+    app.include_router(openai_router(ports, approvals))
+    app.include_router(responses_router(ports, approvals))
     app.include_router(operator_router(ports, stopping=app.state.stopping))
-    app.include_router(proposals_router(ports))
+    app.include_router(proposals_router(ports, approvals))
+    app.include_router(actions_router(ports, approvals))
     app.include_router(keys_router(access))
     app.include_router(health_router(ports))
     app.add_middleware(

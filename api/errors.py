@@ -11,7 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.ports import BusyError, ConflictError, NotFoundError
+from api.ports import (
+    BusyError,
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    TooOftenError,
+)
 from tiers.errors import (
     CaseTooLargeError,
     QueueFullError,
@@ -162,6 +168,14 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ConflictError)
     async def _conflict(_: Request, error: ConflictError) -> JSONResponse:
         return error_response(status=409, message=str(error), code="conflict")
+
+    @app.exception_handler(NotAllowedError)
+    async def _not_allowed(_: Request, error: NotAllowedError) -> JSONResponse:
+        return error_response(status=403, message=str(error), code="not_allowed")
+
+    @app.exception_handler(TooOftenError)
+    async def _too_often(_: Request, error: TooOftenError) -> JSONResponse:
+        return _later(429, error, code="too_often", seconds=error.retry_after)
 
     @app.exception_handler(BusyError)
     async def _busy(_: Request, error: BusyError) -> JSONResponse:

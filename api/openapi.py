@@ -24,7 +24,7 @@ _ERROR = {"$ref": "#/components/schemas/Error"}
 _ERRORS = {
     "400": "the request is wrong; `param` says where",
     "401": "a key is needed, or this one is not known",
-    "403": "the key's role, or its user's, is too low",
+    "403": "the key's role, or its user's, is too low, or a key is needed for this",
     "404": "there is no such thing",
     "409": "the thing is not in a state that allows this",
     "413": "the body is too large",

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from api.observing import AnswerObserver, NoObserver
 from api.observing_http import NoRequestObserver, RequestObserver
 from api.observing_relay import NoRelayObserver, RelayObserver
-from api.ports_chat import ChatOptions, Proposals, Responses, TierTargets
+from api.ports_actions import Actions, ActionsStatus, Peers, Proposals
+from api.ports_chat import ChatOptions, Responses, TierTargets
 from tiers.chat_contracts import ChatAgent, Clerk
 from tiers.runtime.work import ServerWork
 from tiers.vocabulary import Category, Severity, TierName
@@ -26,6 +27,18 @@ class NotFoundError(Exception):
 
 class ConflictError(Exception):
     """The thing is not in a state that allows this. The sentence says which it is in."""
+
+
+class NotAllowedError(Exception):
+    """This caller may not. The sentence says who may, and how one becomes that."""
+
+
+class TooOftenError(Exception):
+    """The caller did something too often. `retry_after` in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class BusyError(Exception):
@@ -267,11 +280,14 @@ class DaemonStatus:
     model_calls: Mapping[str, int]
     overflowed: int = 0
     """Texts since the start that found no room for a pattern of their own."""
+    actions: ActionsStatus | None = None
+    """None where the store does not tell."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LiveItem:
-    """One line of what happens: `kind` is event, verdict, incident, assessment, source or tier."""
+    """One line of what happens: `kind` is event, verdict, incident, assessment, source, tier or
+    action."""
 
     at: datetime
     kind: str
@@ -368,6 +384,8 @@ class Ports:
     """The id of the model behind `triaged`, for information."""
     targets: TierTargets
     proposals: Proposals
+    actions: Actions
+    peers: Peers
     responses: Responses
     clerk: Clerk | None = None
     """None: frontends' housekeeping is answered like any chat."""

@@ -1,5 +1,5 @@
-"""What the OpenAI endpoints need of the daemon beside the chat itself: approvals, stored responses
-and the bare models. `api/ports.py` puts everything together.
+"""What the OpenAI endpoints need of the daemon beside the chat itself: stored responses and the
+bare models. `api/ports.py` puts everything together.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from api.roles import Caller
-from tiers.chat_contracts import Proposal
 from tiers.config import Backend
 from tiers.vocabulary import TierName
 
@@ -24,23 +22,6 @@ class ChatOptions:
     housekeeping: bool = True
     show_tools: bool = False
     log_prompts: bool = False
-
-
-class Proposals(Protocol):
-    """Actions that wait for a human."""
-
-    async def waiting(self) -> Sequence[Proposal]:
-        """Those that can be answered now, oldest first."""
-        ...
-
-    async def answer(self, *, code: str, approve: bool, by: Caller) -> str:
-        """Approves or denies the proposal with this code and returns a sentence on what follows.
-
-        Raises `api.ports.NotFoundError` where no such proposal waits and `api.ports.ConflictError`
-        where it was answered, has expired or has changed. Whether the caller's role allows it is
-        checked before.
-        """
-        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

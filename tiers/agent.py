@@ -17,6 +17,7 @@ from tiers.agent_loop import StreamedAnswer
 from tiers.agent_parts import ChatParts
 from tiers.agent_small import answer_buffered, prompt_of
 from tiers.agent_turn import Turn, read_turn
+from tiers.chat_asking import asking_specs
 from tiers.chat_client_tools import Choice
 from tiers.chat_contracts import AgentEvent, Conversation, Effects
 from tiers.chat_history import fitted
@@ -141,7 +142,8 @@ class Agent:
         offered = parts.specs
         if len(offered) > min(parts.profile.max_tools, _FEW_FIT):
             offered = tuple(parts.retriever.offer(turn.question, limit=_FEW_FIT)) or offered
-        ours = [parts.profile.tool_payload(spec) for spec in (*offered, READ_MORE)]
+        asking = asking_specs(turn.asker) if turn.asker is not None else ()
+        ours = [parts.profile.tool_payload(spec) for spec in (*offered, READ_MORE, *asking)]
         theirs = [tool.payload() for tool in turn.tools.tools]
         if turn.tools.choice is Choice.NAMED:
             return talk, theirs, ours

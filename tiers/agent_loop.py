@@ -22,9 +22,16 @@ from tiers.agent_parts import ChatParts, round_messages, run_calls
 from tiers.agent_reading import Reader, ReadingToolbox
 from tiers.agent_step import Step, client_calls, one_step
 from tiers.agent_turn import Turn
+from tiers.chat_asking import AskingToolbox
 from tiers.chat_client_tools import Choice
-from tiers.chat_contracts import AgentEvent, AnswerFinished, ClientCalls, TextDelta
-from tiers.contracts import ToolTrace
+from tiers.chat_contracts import (
+    AgentEvent,
+    AnswerFinished,
+    ClientCalls,
+    ProposalMade,
+    TextDelta,
+)
+from tiers.contracts import Toolbox, ToolTrace
 from tiers.errors import CaseTooLargeError, TierError, TierUnavailableError
 from tiers.llm.requests import ChatCall
 
@@ -62,7 +69,11 @@ class StreamedAnswer:
         self._ours = list(ours)
         self._theirs = [tool.payload() for tool in turn.tools.tools]
         chars = parts.loop.output_chars
-        toolbox = ReadingToolbox(toolbox=parts.toolbox, results=turn.results, chars=chars)
+        self._asking: AskingToolbox | None = None
+        own: Toolbox = parts.toolbox
+        if turn.asker is not None:
+            own = self._asking = AskingToolbox(toolbox=own, asker=turn.asker)
+        toolbox = ReadingToolbox(toolbox=own, results=turn.results, chars=chars)
         self._runner = parts.runner(toolbox)
         self._reader = Reader(
             profile=parts.profile, results=turn.results, asked=turn.digest, chars=chars
@@ -103,6 +114,8 @@ class StreamedAnswer:
                 async with contextlib.aclosing(run_calls(self._runner, wanted, results)) as told:
                     async for event in told:
                         yield event
+                for proposal in self._asking.made() if self._asking is not None else ():
+                    yield ProposalMade(proposal=proposal)
                 contents = {key: self._reader.content(trace) for key, trace in results.items()}
                 self._messages += round_messages(wanted, contents, said=step.text)
                 self._parts.memory.trim()

@@ -16,6 +16,7 @@ from typing import Any
 
 from tiers.agent_costs import Costs
 from tiers.agent_parts import ChatParts, round_messages, run_calls
+from tiers.agent_small_asking import proposed
 from tiers.agent_small_tools import code_calls, small_form, written
 from tiers.agent_turn import Turn
 from tiers.arguments import fill, repaired
@@ -24,6 +25,7 @@ from tiers.chat_closing_words import age_words
 from tiers.chat_contracts import AgentEvent, AnswerFinished, ClientCalls, TextDelta
 from tiers.chat_history import client_results
 from tiers.chat_memory import Kept
+from tiers.chat_wished import wish_in
 from tiers.chat_wishes import wants_change, wants_fresh
 from tiers.contracts import ToolSpec, ToolTrace
 from tiers.errors import BadAnswerError, CaseTooLargeError
@@ -74,6 +76,12 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
     if called := code_calls(parts, turn):
         yield ClientCalls(calls=called)
         yield AnswerFinished(reason="tool_calls", usage=costs.usage)
+        return
+    if turn.asker is not None and (wish := wish_in(turn.question)) is not None:
+        async with contextlib.aclosing(proposed(parts, turn.asker, wish)) as events:
+            async for event in events:
+                yield TextDelta(text=written(event, form)) if isinstance(event, str) else event
+        yield AnswerFinished(reason="stop", usage=costs.usage)
         return
     question, offered = offer_for(parts, turn.asked)
     talk = _Talk(

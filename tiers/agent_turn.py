@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tiers.chat_asking import NAMES as ASKING
 from tiers.chat_client_tools import Choice, ClientTools, client_tools
-from tiers.chat_contracts import Conversation
+from tiers.chat_contracts import Asker, Conversation
 from tiers.chat_history import cleaned, user_texts
 from tiers.chat_memory import ChatMemory, ChatResults, asked_digest
 from tiers.chat_reading import READ_MORE
@@ -21,7 +22,7 @@ from tiers.errors import TierRefusedError
 class Turn:
     """`history` is the conversation as the client sent it, cleaned; `form` the JSON form that the
     answer must have; `options` what else the client wants of the model; `results` what the chat's
-    look-ups found; `begun` when the request came."""
+    look-ups found; `begun` when the request came; `asker` lets it ask for changes."""
 
     history: Sequence[Mapping[str, Any]]
     asked: Sequence[str]
@@ -31,6 +32,7 @@ class Turn:
     results: ChatResults
     begun: datetime
     request_id: str
+    asker: Asker | None = None
 
     @property
     def question(self) -> str:
@@ -64,7 +66,7 @@ def read_turn(
     tools = client_tools(
         conversation.tools,
         conversation.tool_choice,
-        taken=frozenset(names) | {READ_MORE.name},
+        taken=frozenset(names) | {READ_MORE.name} | ASKING,
         settings=settings,
     )
     history = cleaned(conversation.messages, offered_as=tools.offered_as)
@@ -80,4 +82,5 @@ def read_turn(
         results=memory.chat(conversation.chat_id),
         begun=clock(),
         request_id=conversation.request_id,
+        asker=conversation.asker,
     )

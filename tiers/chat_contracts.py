@@ -63,7 +63,9 @@ class Proposal:
     """An action that waits for a human.
 
     `code` is short and for people to type; `content` is the exact action in words made by code,
-    and an approval is for exactly that. `risk` is computed by code.
+    `content_hash` the SHA-256 of its canonical form, and an approval is for exactly that. `risk` is
+    computed by code, `rule` and `why` are policy's; `reason` is the asker's, who is `requested_by`
+    and may be a model. `evidence` are references into the incident.
     """
 
     code: str
@@ -71,6 +73,20 @@ class Proposal:
     risk: str
     reason: str
     expires_at: datetime
+    id: int = 0
+    host: str = ""
+    kind: str = ""
+    target: str = ""
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    content_hash: str = ""
+    level: str = ""
+    """The autonomy that the operator has granted."""
+    rule: str = ""
+    why: str = ""
+    requested_by: str = ""
+    requested_at: datetime | None = None
+    incident_id: int | None = None
+    evidence: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +132,49 @@ AgentEvent = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ActionKind:
+    """A kind of action that a chat may ask for. `target` says what it acts on ("unit"),
+    `parameters` is the JSON schema of an object."""
+
+    name: str
+    description: str
+    target: str
+    parameters: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What became of an asked action. `sentence` is made by code; `proposal` is there where it
+    waits for a human; `refused` where nothing will come of it."""
+
+    sentence: str
+    refused: bool = False
+    proposal: Proposal | None = None
+
+
+class Asker(Protocol):
+    """Lets a chat ask for actions on behalf of one caller. It can approve none."""
+
+    @property
+    def kinds(self) -> Sequence[ActionKind]: ...
+
+    async def ask(
+        self, *, kind: str, target: str, parameters: Mapping[str, Any], reason: str
+    ) -> Asked:
+        """Never raises for what a model can get wrong: that is refused, with the sentence."""
+        ...
+
+    async def unit(self, name: str) -> str | None:
+        """The unit of this host that somebody calls so ("nginx" is "nginx.service"); None where
+        there is none, or nobody can tell which."""
+        ...
+
+    async def past(self, *, target: str, limit: int) -> Sequence[str]:
+        """A sentence for each action on a target (any where empty), the newest first."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """What a chat is asked with.
 
@@ -124,7 +183,8 @@ class Conversation:
     the client's own function tools as OpenAI writes them; they run at the client; `tool_choice` is
     about them alone. `chat_id` names the chat whose tool results are remembered, and must be one
     caller's own: whoever says the same id reads the same results. None remembers nothing.
-    `request_id` goes to the endpoint as X-Request-ID.
+    `request_id` goes to the endpoint as X-Request-ID. `asker` lets the answer ask for actions;
+    without it there is only looking.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -133,6 +193,7 @@ class Conversation:
     tool_choice: str | Mapping[str, Any] | None = None
     chat_id: str | None = None
     request_id: str = ""
+    asker: Asker | None = None
 
 
 class ChatAgent(Protocol):

@@ -7,11 +7,11 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 
+from api.approvals import Approvals, Connection
 from api.openai.marks import MARK, defused
 from api.openai.messages import ChatMessage
-from api.ports import ConflictError, NotFoundError
-from api.ports_chat import Proposals
-from api.roles import Caller, Role
+from api.ports import ConflictError, NotAllowedError, NotFoundError, TooOftenError
+from api.roles import Caller
 from api.text import fit
 from tiers.chat_contracts import AgentEvent, AnswerFinished, Proposal, TextDelta
 from tiers.contracts import Usage
@@ -53,30 +53,37 @@ def answer_in(messages: Sequence[ChatMessage]) -> Answer | None:
     return Answer(code=found["code"].upper(), approve=found["verb"].lower() == "approve")
 
 
-async def reply_to(answer: Answer, *, by: Caller, proposals: Proposals) -> str:
+async def reply_to(
+    answer: Answer, *, by: Caller, connection: Connection, approvals: Approvals
+) -> str:
     """A sentence on what became of it, made without any model. Raises `api.ports.BusyError`."""
-    if not by.role.allows(Role.OPERATOR):
-        return (
-            f"{by.name} is a {by.role} and cannot answer proposals; an operator can. "
-            f"{answer.code} was neither approved nor denied."
-        )
     try:
-        return await proposals.answer(code=answer.code, approve=answer.approve, by=by)
+        return await approvals.answer(
+            code=answer.code, approve=answer.approve, by=by, connection=connection, way="chat"
+        )
+    except (NotAllowedError, TooOftenError) as error:
+        return f"{error} {answer.code} was neither approved nor denied."
     except (NotFoundError, ConflictError) as error:
-        sentence = str(error)
-        end = "" if sentence.endswith((".", "!")) else "."
-        return f"{sentence[:1].upper()}{sentence[1:]}{end}"
+        return _sentence(error)
 
 
-async def replied(answer: Answer, *, by: Caller, proposals: Proposals) -> AsyncIterator[AgentEvent]:
+async def replied(
+    answer: Answer, *, by: Caller, connection: Connection, approvals: Approvals
+) -> AsyncIterator[AgentEvent]:
     """The same as an answer, which cost nothing."""
-    yield TextDelta(text=await reply_to(answer, by=by, proposals=proposals))
+    said = await reply_to(answer, by=by, connection=connection, approvals=approvals)
+    yield TextDelta(text=said)
     yield AnswerFinished(
         reason="stop",
         usage=Usage(
             model="", endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
         ),
     )
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}"
 
 
 def proposal_block(proposal: Proposal) -> str:
@@ -88,6 +95,7 @@ def proposal_block(proposal: Proposal) -> str:
         f"**Waiting for your answer: {code}**",
         f"Action: {_span(proposal.content)}",
         f"Risk: {_span(proposal.risk)}",
+        *((f"Why you are asked: {_span(proposal.why)}",) if proposal.why else ()),
         f"Reason, in the model's words: {_span(proposal.reason)}",
         f"Expires: {expires}",
         f"Send `approve {code}` or `deny {code}` as a message of its own.",

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
+from api.approvals import Approvals, connection_of
 from api.asked import caller_of, request_id_of
 from api.body import JsonRoute
 from api.errors import WrongParameterError
 from api.openai.approvals import answer_in, replied
 from api.openai.completion import ChatForm
 from api.openai.completions import completions_router
-from api.openai.conversing import conversation_of, question_in
+from api.openai.conversing import conversation_of, question_in, with_asker
 from api.openai.delivery import deliver
 from api.openai.frontends import shown_to
 from api.openai.housekeeping import errand_of, written
@@ -30,7 +31,7 @@ from api.ports import Ports
 from tiers.chat_contracts import AgentEvent
 
 
-def openai_router(ports: Ports) -> APIRouter:
+def openai_router(ports: Ports, approvals: Approvals) -> APIRouter:
     """What the model `triaged` answers, with and without the `/v1` prefix."""
     router = APIRouter(tags=["openai"], route_class=JsonRoute)
 
@@ -38,7 +39,7 @@ def openai_router(ports: Ports) -> APIRouter:
         """An answer of the meta tier, with the host's tools, whole or streamed."""
         if body.model != MODEL_ID:
             return no_model(body.model)
-        return await _answer(ports, body, request)
+        return await _answer(ports, approvals, body, request)
 
     for prefix in ("/v1", ""):
         router.add_api_route(
@@ -49,7 +50,9 @@ def openai_router(ports: Ports) -> APIRouter:
     return router
 
 
-async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response:
+async def _answer(
+    ports: Ports, approvals: Approvals, body: ChatRequest, request: Request
+) -> Response:
     meter_of = functools.partial(
         meter_for,
         request.scope,
@@ -58,7 +61,7 @@ async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response
         observer=ports.observer,
     )
     try:
-        endpoint, events = _events(ports, body, request)
+        endpoint, events = await _events(ports, approvals, body, request)
     except WrongParameterError as error:
         meter_of(endpoint="chat").ended(outcome=error.code, status=400)
         raise
@@ -82,8 +85,8 @@ async def _answer(ports: Ports, body: ChatRequest, request: Request) -> Response
     )
 
 
-def _events(
-    ports: Ports, body: ChatRequest, request: Request
+async def _events(
+    ports: Ports, approvals: Approvals, body: ChatRequest, request: Request
 ) -> tuple[str, AsyncIterator[AgentEvent]]:
     """Who answers, and the answer: code where a user answers a proposal, the clerk for a
     frontend's housekeeping, else the agent. Raises `WrongParameterError`."""
@@ -95,10 +98,13 @@ def _events(
         request_id=request_id_of(request.scope),
     )
     if (answer := answer_in(body.messages)) is not None:
-        return "approval", replied(answer, by=caller, proposals=ports.proposals)
+        return "approval", replied(
+            answer, by=caller, connection=connection_of(request.scope), approvals=approvals
+        )
     if ports.clerk is not None and ports.chat_options.housekeeping:
         errand = errand_of(body, request.headers)
         if errand is not None:
             aside = dataclasses.replace(conversation, chat_id=None)
             return "housekeeping", written(ports.clerk, aside, errand)
+    conversation = await with_asker(conversation, by=caller, proposals=ports.proposals)
     return "chat", with_progress(ports.chat.answer(conversation), targets=ports.targets)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from api.openai.chat_ids import chat_id
 from api.openai.messages import for_agent
 from api.openai.requests import ChatRequest
 from api.openai.tools import offered
-from api.roles import Caller
+from api.ports import BusyError
+from api.ports_actions import Proposals
+from api.roles import Caller, Role
 from tiers.chat_contracts import Conversation
 
 
@@ -28,6 +31,19 @@ def conversation_of(
         chat_id=chat_id(body=body, headers=headers, caller=caller),
         request_id=request_id,
     )
+
+
+async def with_asker(
+    conversation: Conversation, *, by: Caller, proposals: Proposals
+) -> Conversation:
+    """The conversation of a caller who may have actions asked for, if that is possible now."""
+    if not by.role.allows(Role.OPERATOR):
+        return conversation
+    try:
+        asker = await proposals.asker(by=by)
+    except BusyError:
+        return conversation  # there is still much to look up without the store
+    return dataclasses.replace(conversation, asker=asker)
 
 
 def question_in(body: ChatRequest) -> str:

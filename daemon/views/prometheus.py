@@ -11,6 +11,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from api.ports import DaemonStatus, Health
+from daemon.views.action_metrics import action_metrics
 from tiers.runtime.states import ServerState
 from tiers.runtime.work import ServerWork
 
@@ -61,6 +62,8 @@ class _Snapshot(Collector):
         for state, count in sorted(status.incidents_by_state.items()):
             incidents.add_metric([state], count)
         yield incidents
+        if status.actions is not None:
+            yield from action_metrics(status.actions)
 
     def _parts(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("triaged_part_up", "1 while a part works.", labels=["part"])

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from api.ports import DaemonStatus, Health, LedgerEntry, PartStatus
+from daemon.views.acting import actions_part
 from daemon.views.status import DaemonReport, StatusView
 from daemon.views.tiers import served_by_others
 
 FRESH_SECONDS = 20.0
 """Four reports: a daemon that is silent for longer is away or stuck."""
-_OWN = ("store", "keys")
+_OWN = ("store", "ledger", "keys")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,12 @@ class ReportedStatus:
         parts = [*own, _alive("daemon", fresh[0], now=now)]
         parts += [part for part in first.parts if part.name not in _OWN]
         parts += [_alive(f"daemon/{each.report.host}", each, now=now) for each in others]
+        actions = status.actions
+        if actions is not None and first.acting is not None:
+            actions = dataclasses.replace(
+                actions, level=first.acting.level, privileges=first.acting.privileges
+            )
+            parts.append(actions_part(actions, since=first.started_at))
         backed = {f"tier/{tier.value}" for tier in served_by_others(first.tiers)}
         return dataclasses.replace(
             status,
@@ -68,6 +75,7 @@ class ReportedStatus:
             tiers=first.tiers,
             model_calls=first.model_calls,
             overflowed=first.overflowed + status.overflowed,
+            actions=actions,
         )
 
     async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:

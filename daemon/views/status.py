@@ -25,6 +25,13 @@ from daemon.store import accounting, incident_queries, ledger, pattern_search
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 from daemon.store.protection import Protection, inspect
+from daemon.views.acting import (
+    ActingReport,
+    KeptActing,
+    actions_part,
+    actions_status,
+    read_acting,
+)
 from daemon.views.giving_up import PATIENCE, GivingUp
 from daemon.views.tiers import served_by_others, tier_part, tier_status, with_unit
 from tiers.llm.endpoint import EndpointStatus
@@ -61,6 +68,7 @@ class _Kept:
     totals: pattern_search.PatternTotals = _NO_TOTALS
     incidents_by_state: Mapping[str, int] = dataclasses.field(default_factory=dict)
     protection: Protection | None = None
+    acting: KeptActing | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,7 @@ class DaemonReport:
     tiers: Sequence[TierStatus]
     model_calls: Mapping[str, int]
     overflowed: int
+    acting: ActingReport | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,7 @@ class Parts:
     access: Access | None = None
     unit: Callable[[TierName], UnitUse | None] = lambda _: None
     """What systemd says of a tier's server, where it runs that."""
+    acting: Callable[[], ActingReport] | None = None
 
 
 class StatusView:
@@ -115,6 +125,7 @@ class StatusView:
             totals = await pattern_search.totals(connection)
             counts = await incident_queries.counts(connection)
             protection = await inspect(connection)
+            acting = await read_acting(connection)
         states: dict[str, int] = {}
         for entry in counts:
             states[entry.state] = states.get(entry.state, 0) + entry.count
@@ -129,6 +140,7 @@ class StatusView:
             totals=totals,
             incidents_by_state=states,
             protection=protection,
+            acting=acting,
         )
 
     async def status(self) -> DaemonStatus:
@@ -145,6 +157,10 @@ class StatusView:
         parts = [self._store_part(store_problem), *report.parts]
         if kept.protection is not None:
             parts.insert(1, self._ledger_part(kept.protection))
+        actions = None
+        if kept.acting is not None and report.acting is not None:
+            actions = actions_status(kept.acting, report.acting)
+            parts.append(actions_part(actions, since=report.started_at))
         return DaemonStatus(
             version=report.version,
             host=report.host,
@@ -160,6 +176,7 @@ class StatusView:
             incidents_by_state=kept.incidents_by_state,
             model_calls=report.model_calls,
             overflowed=report.overflowed,
+            actions=actions,
         )
 
     def report(self) -> DaemonReport:
@@ -191,6 +208,7 @@ class StatusView:
             tiers=tiers,
             model_calls=dict(self._parts.model_calls()),
             overflowed=self._parts.overflowed(),
+            acting=self._parts.acting() if self._parts.acting is not None else None,
         )
 
     async def ledger(self, *, after: int, limit: int) -> Sequence[LedgerEntry]:

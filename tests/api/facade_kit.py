@@ -39,6 +39,15 @@ from api.ports import (
     PartStatus,
     Ports,
 )
+from api.ports_actions import (
+    ActionDetail,
+    ActionFilter,
+    ActionView,
+    Address,
+    Peer,
+    ProposalDetail,
+    StopView,
+)
 from api.ports_chat import ChatOptions, TierTarget
 from api.roles import Caller, Role
 from api.serve import Facade, listen
@@ -46,6 +55,7 @@ from api.telemetry.telemetry import Telemetry
 from tiers.chat_contracts import (
     AgentEvent,
     AnswerFinished,
+    Asker,
     Conversation,
     Errand,
     Proposal,
@@ -270,6 +280,7 @@ PROPOSAL = Proposal(
     risk="moderate",
     reason="it does not answer",
     expires_at=AT,
+    content_hash="c0" * 32,
 )
 
 
@@ -278,17 +289,81 @@ class FakeProposals:
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, bool, str]] = []
+        self.wheres: list[str] = []
+        self.confirmed: list[str] = []
+        self.offered: Asker | None = None
 
     async def waiting(self) -> Sequence[Proposal]:
         return () if self.answers else (PROPOSAL,)
 
-    async def answer(self, *, code: str, approve: bool, by: Caller) -> str:
+    async def show(self, code: str) -> ProposalDetail:
+        if self.answers or code != PROPOSAL.code:
+            raise NotFoundError(f"no proposal {code} waits for an answer")
+        return ProposalDetail(
+            proposal=PROPOSAL,
+            basis="text",
+            evidence=(),
+            past=None,
+            before="it is loaded",
+            measured="it is active",
+            undone="nothing undoes it",
+        )
+
+    async def answer(
+        self, *, code: str, approve: bool, by: Caller, where: str, content_hash: str | None = None
+    ) -> str:
         if code != PROPOSAL.code:
             raise NotFoundError(f"there is no proposal {code}")
         if self.answers:
             raise ConflictError(f"the proposal {code} was answered already")
+        if content_hash is not None and content_hash != PROPOSAL.content_hash:
+            raise ConflictError(f"{code} is not what you were shown")
         self.answers.append((code, approve, by.name))
+        self.wheres.append(where)
         return f"{'Approved' if approve else 'Denied'}: {PROPOSAL.content}."
+
+    async def confirm(self, *, code: str, by: Caller, where: str) -> str:
+        if code != PROPOSAL.code:
+            raise NotFoundError(f"there is no action {code}")
+        self.confirmed.append(f"{by.name}, {where}")
+        return "Confirmed."
+
+    async def asker(self, *, by: Caller) -> Asker | None:
+        return self.offered
+
+
+class FakeActions:
+    """One action, and the switch."""
+
+    def __init__(self) -> None:
+        self.wanted: ActionFilter | None = None
+        self.stopped: StopView | None = None
+
+    async def find(self, wanted: ActionFilter) -> Sequence[ActionView]:
+        self.wanted = wanted
+        return ()
+
+    async def show(self, action_id: int) -> ActionDetail:
+        raise NotFoundError(f"There is no action {action_id}.")
+
+    async def stop(self, *, by: str, reason: str) -> StopView:
+        self.stopped = StopView(by=by, reason=reason, at=AT)
+        return self.stopped
+
+    async def resume(self, *, by: str, reason: str) -> None:
+        if self.stopped is None:
+            raise ConflictError("acting is not stopped")
+        self.stopped = None
+
+
+class FakePeers:
+    """Everybody who connects is `peer`."""
+
+    def __init__(self) -> None:
+        self.peer: Peer | None = Peer(uid=0, name="root", trusted=True)
+
+    async def owner(self, *, client: Address, server: Address) -> Peer | None:
+        return self.peer
 
 
 class FakeClerk:
@@ -370,6 +445,8 @@ class Served:
     live: FakeLive
     reviews: FakeReviews
     proposals: FakeProposals
+    actions: FakeActions
+    peers: FakePeers
     clerk: FakeClerk
     measures: KeptMeasures
     responses: FakeResponses
@@ -410,6 +487,7 @@ def assembled(
     status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
     responses = FakeResponses()
     proposals, clerk, measures = FakeProposals(), FakeClerk(), KeptMeasures()
+    actions, peers = FakeActions(), FakePeers()
     ports = Ports(
         events=events,
         incidents=incidents,
@@ -421,6 +499,8 @@ def assembled(
         chat_model="nano",
         targets=targets,
         proposals=proposals,
+        actions=actions,
+        peers=peers,
         responses=responses,
         clerk=clerk,
         chat_options=options or ChatOptions(),
@@ -450,6 +530,8 @@ def assembled(
         live=live,
         reviews=reviews,
         proposals=proposals,
+        actions=actions,
+        peers=peers,
         clerk=clerk,
         measures=measures,
         responses=responses,
@@ -492,7 +574,7 @@ async def serving(
 def in_process(app: Any) -> httpx.AsyncClient:
     """A client that calls the app without a socket. Whole answers only: it buffers streams."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=10)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8083", timeout=10)
 
 
 async def raw(port: int, request: bytes, *, seconds: float = 5.0) -> bytes:

@@ -152,7 +152,9 @@ async def test_the_operators_endpoints(parts: Served, http: httpx.AsyncClient) -
     (listed,) = (await http.get("/api/v1/proposals")).json()["proposals"]
     assert listed["code"] == "K7F3"
     assert listed["content"] == "restart the unit nginx.service"
-    assert (await http.get("/api/v1/proposals/k7f3")).json() == listed
+    shown = (await http.get("/api/v1/proposals/k7f3")).json()
+    assert {name: shown[name] for name in listed} == listed
+    assert shown["measured"] == "it is active"
     assert (await http.get("/api/v1/proposals/ABCD")).status_code == 404
     assert (await http.get("/api/v1/proposals/no-code")).status_code == 400
     assert (await http.post("/api/v1/proposals/ABCD/approve")).status_code == 404

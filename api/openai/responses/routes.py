@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.approvals import Approvals, connection_of
 from api.asked import caller_of, request_id_of
 from api.body import JsonRoute
 from api.errors import WrongParameterError
 from api.openai.answering import Answering
 from api.openai.approvals import Answer, answer_in, replied
+from api.openai.conversing import with_asker
 from api.openai.housekeeping import errand_of, written
 from api.openai.loading import with_progress
 from api.openai.messages import ChatMessage
@@ -27,14 +29,13 @@ from api.openai.responses.prepare import prepare, read
 from api.openai.responses.requests import InputRequest, ResponsesRequest
 from api.ports import Ports
 from api.ports_chat import StoredResponse
-from api.roles import Caller
 from api.streaming import ClientGoneError, encoded, while_connected
 from tiers.chat_contracts import AgentEvent, Errand
 
 _LONGEST_ID = 200
 
 
-def responses_router(ports: Ports) -> APIRouter:
+def responses_router(ports: Ports, approvals: Approvals) -> APIRouter:
     """The routes, with and without the `/v1` prefix."""
     router = APIRouter(tags=["openai"], route_class=JsonRoute)
 
@@ -42,7 +43,7 @@ def responses_router(ports: Ports) -> APIRouter:
         """An answer of the meta tier, with the host's tools, whole or streamed."""
         if body.model != MODEL_ID:
             return no_model(body.model)
-        return await _create(ports, body, request)
+        return await _create(ports, approvals, body, request)
 
     async def input_tokens(body: InputRequest, request: Request) -> Response:
         """How long the prompt of such a request would be, in tokens."""
@@ -123,7 +124,9 @@ def responses_router(ports: Ports) -> APIRouter:
     return router
 
 
-async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Response:
+async def _create(
+    ports: Ports, approvals: Approvals, body: ResponsesRequest, request: Request
+) -> Response:
     caller, request_id = caller_of(request.scope), request_id_of(request.scope)
     meter_of = functools.partial(
         meter_for, request.scope, stream=body.stream, observer=ports.observer
@@ -139,7 +142,7 @@ async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Res
     except WrongParameterError as error:
         meter_of(endpoint="responses", question=None).ended(outcome=error.code, status=400)
         raise
-    endpoint, events = _events(ports, prepared, caller=caller, headers=request.headers)
+    endpoint, events = await _events(ports, approvals, prepared, request)
     question = _question(prepared) if ports.chat_options.log_prompts else None
     return await respond(
         request,
@@ -151,19 +154,22 @@ async def _create(ports: Ports, body: ResponsesRequest, request: Request) -> Res
     )
 
 
-def _events(
-    ports: Ports, prepared: Prepared, *, caller: Caller, headers: Mapping[str, str]
+async def _events(
+    ports: Ports, approvals: Approvals, prepared: Prepared, request: Request
 ) -> tuple[str, AsyncIterator[AgentEvent]]:
     """Who answers: code where a user answers a proposal, the clerk for a frontend's housekeeping,
     else the agent."""
+    caller, headers = caller_of(request.scope), request.headers
     if (answer := _approval(prepared)) is not None:
-        return "approval", replied(answer, by=caller, proposals=ports.proposals)
+        return "approval", replied(
+            answer, by=caller, connection=connection_of(request.scope), approvals=approvals
+        )
     errand = _errand(prepared, headers) if ports.chat_options.housekeeping else None
     if errand is not None and ports.clerk is not None:
         aside = dataclasses.replace(prepared.conversation, chat_id=None)
         return "housekeeping", written(ports.clerk, aside, errand)
-    answer_of = ports.chat.answer(prepared.conversation)
-    return "responses", with_progress(answer_of, targets=ports.targets)
+    conversation = await with_asker(prepared.conversation, by=caller, proposals=ports.proposals)
+    return "responses", with_progress(ports.chat.answer(conversation), targets=ports.targets)
 
 
 def _approval(prepared: Prepared) -> Answer | None:
