@@ -59,7 +59,8 @@ class SystemdConnection:
         return self._bus is not None and self._bus.connected
 
     async def disconnected(self) -> str:
-        """Waits until the bus is gone; why."""
+        """Waits until the bus is gone; why. For one who waits alone: once cancelled, it cannot be
+        waited for again."""
         assert self._bus is not None  # noqa: S101 -- only after connect
         try:
             await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ _NO_JOB = "org.freedesktop.systemd1.NoSuchJob"
 _LOOK_SECONDS = 2.0
 """Between looks whether a job is still there: its signal is lost where systemd executes itself
 anew."""
+_BEAT_SECONDS = 0.25
+"""Between looks whether the bus is still there."""
 _LONGEST_TEXT = 300
 _MOST_ENDED = 64
 
@@ -77,26 +80,24 @@ class ManagerBus:
             return self._ended.pop(path)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[path] = ended
-        gone = asyncio.create_task(connection.disconnected(), name="systemd bus of a job")
+        next_look = time.monotonic() + _LOOK_SECONDS
         try:
             while True:
-                await asyncio.wait(
-                    {ended, gone}, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait({ended}, timeout=_BEAT_SECONDS)
                 if ended.done():
                     return ended.result()
-                if gone.done():
+                if not connection.connected:
                     message = (
-                        f"the bus went away while systemd worked on {member} ({gone.result()}); "
-                        "what became of it has to be measured"
+                        f"the bus went away while systemd worked on {member}; what became of it "
+                        "has to be measured"
                     )
                     raise HostUnavailableError(message)
-                if not await self._is_queued(connection, path):
-                    return ended.result() if ended.done() else "gone"
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + _LOOK_SECONDS
+                    if not await self._is_queued(connection, path):
+                        return ended.result() if ended.done() else "gone"
         finally:
             del self._waiting[path]
-            gone.cancel()
-            await asyncio.wait({gone})
 
     async def _is_queued(self, connection: SystemdConnection, path: str) -> bool:
         number = path.rpartition("/")[2]
