@@ -76,6 +76,7 @@ class Attacher:
                 correlation=STORM_KEY if storm else key,
                 at=row.last_seen,
                 condition=condition.to_json(),
+                fingerprints=(row.fingerprint,),
             ),
             reopen_seconds=self._reopen_seconds,
         )
@@ -174,6 +175,7 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> Non
                 actor="daemon",
                 reason=f"now {incident.severity.value}: {title}",
                 attempts=0,
+                detail={"fingerprints": [row.fingerprint]},
             )
         ],
     )

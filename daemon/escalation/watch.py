@@ -147,6 +147,7 @@ class Watch:
                         happening=Happening.CONDITION_GONE.value,
                         actor="daemon",
                         reason=why,
+                        detail={"fingerprints": [entry.fingerprint for entry in shown]},
                     )
                 ],
             )

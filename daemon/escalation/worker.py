@@ -195,6 +195,7 @@ class Worker:
                 severity=settled.severity,
                 assessed=True,
                 attempts=0,
+                detail={"evidence": list(answer.evidence)},
             )
             if not await transitions.apply(work, [transition]):
                 return False

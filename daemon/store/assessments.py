@@ -143,6 +143,8 @@ async def _record(
                 "summary": answer.summary,
                 "evidence": list(answer.evidence),
                 "actions": [request.code for request in requests],
+                "actions_evidence": [list(request.evidence) for request in requests],
+                "tool_calls": [trace.name for trace in answer.tool_calls],
                 "repaired": answer.repaired,
                 "model": usage.model,
                 "endpoint": usage.endpoint,

@@ -135,7 +135,8 @@ class Incident:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NewIncident:
-    """What an incident begins with. `at` is when what it is about happened."""
+    """What an incident begins with. `at` is when what it is about happened, `fingerprints` are the
+    patterns that it is opened for, by which the ledger says what this rests on."""
 
     severity: Severity
     category: Category
@@ -146,6 +147,7 @@ class NewIncident:
     parent_id: int | None = None
     condition: Mapping[str, Any] | None = None
     holistic: bool = False
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +225,7 @@ async def open_or_join(
         worse = closed.severity.at_least(new.severity)
         again = await _one(connection, REOPEN, (worse.value, new.at, closed.id))
         assert again is not None  # noqa: S101
-        _record(work, again, actor=actor, previous="closed", happening="returned")
+        _record(work, again, new, actor=actor, previous="closed", happening="returned")
         return Opened(incident=again, how=How.REOPENED, previous=closed)
     opened = await _one(
         connection,
@@ -242,12 +244,18 @@ async def open_or_join(
         ),
     )
     assert opened is not None  # noqa: S101
-    _record(work, opened, actor=actor, previous=None, happening="opened")
+    _record(work, opened, new, actor=actor, previous=None, happening="opened")
     return Opened(incident=opened, how=How.OPENED)
 
 
 def _record(
-    work: Work, incident: Incident, *, actor: str, previous: str | None, happening: str
+    work: Work,
+    incident: Incident,
+    new: NewIncident,
+    *,
+    actor: str,
+    previous: str | None,
+    happening: str,
 ) -> None:
     work.record(
         NewEntry(
@@ -262,6 +270,7 @@ def _record(
                 "category": incident.category.value,
                 "title": incident.title,
                 "correlation": incident.correlation,
+                "fingerprints": list(new.fingerprints),
             },
         )
     )

@@ -76,6 +76,8 @@ insert into verdicts (fingerprint, reason, escalate, probability, severity, cate
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 returning id
 """
+# A pattern and at most a handful of its events: each day's index is looked into once.
+NEWEST_EVENTS = "select id from events where fingerprint = %s order by observed_at desc limit %s"
 PUT_IN_FORCE = """
 update patterns set verdict_id = %s, judge_reason = null, judge_owner = null, judge_until = null,
   judged_burst = %s, burst = 0, correlation = coalesce(%s, correlation)
@@ -104,6 +106,8 @@ update patterns set unattached = 0 where fingerprint = any(array(
   for update of p skip locked))
 """
 _PAGE = 2_000
+_MOST_CITED = 5
+"""Events that a verdict's entry in the ledger names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +258,7 @@ async def record_verdict(
         PUT_IN_FORCE,
         (verdict_id, burst, None if correlation is None else clean(correlation), fingerprint),
     )
+    seen = await connection.execute(NEWEST_EVENTS, (fingerprint, _MOST_CITED))
     work.record(
         NewEntry(
             kind="verdict",
@@ -269,6 +274,7 @@ async def record_verdict(
                 "urgency": verdict.urgency.value,
                 "model": usage.model,
                 "endpoint": usage.endpoint,
+                "events": [event[0] for event in await seen.fetchall()],
             },
         )
     )

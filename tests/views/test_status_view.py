@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from api.ports import BusyError, EventFilter, Health, IncidentFilter
 from daemon.store.pool import Database
+from daemon.store.settings import StoreSettings
 from daemon.views import events as events_view
 from daemon.views import incidents as incidents_view
 from daemon.views import status as status_view
@@ -106,3 +108,37 @@ async def test_who_reads_while_the_store_hangs_is_told_to_try_again(
             await questions[asked]()
     database.back.set()
     await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("role", "health", "words"),
+    [
+        ("triaged_daemon", Health.OK, "can only add to it"),
+        ("triaged", Health.ABSENT, "protected by its trigger only"),
+    ],
+)
+async def test_the_status_says_what_protects_the_ledger(
+    database: str, store_settings: StoreSettings, role: str, health: Health, words: str
+) -> None:
+    opened = Database(conninfo=make_conninfo(database, user=role), settings=store_settings)
+    await opened.open(wait_seconds=10)
+    view = StatusView(
+        database=opened,
+        parts=Parts(
+            servers=tuple,
+            sources=tuple,
+            memory=None,
+            waiting_batches=lambda: 0,
+            model_calls=dict,
+            overflowed=lambda: 0,
+        ),
+        version="1",
+        host="h",
+        started_at=datetime.now(tz=UTC),
+    )
+    found = await view.status()
+    (part,) = (part for part in found.parts if part.name == "ledger")
+    assert (part.health, part.required) == (health, False)
+    assert words in part.detail
+    assert found.ready
+    await opened.close()
