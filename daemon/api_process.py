@@ -26,6 +26,7 @@ from pathlib import Path
 
 from api.ports import Ports
 from api.telemetry.telemetry import Telemetry
+from daemon.acting import make_acting
 from daemon.apart.hearing import Hearer
 from daemon.app import Daemon, Progress, say_new, store_words
 from daemon.config.settings import Settings, TiersSettings
@@ -37,15 +38,19 @@ from daemon.intake.refresh import load_fold
 from daemon.intake.rules import load_rules
 from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
+from daemon.peer import HostPeers
 from daemon.runtime import Failure, background, within
 from daemon.store.open import open_store
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import maintain
+from daemon.views.acting import ActingReport
+from daemon.views.actions import ActionsView
 from daemon.views.effects import EffectsView
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
 from daemon.views.memories import MemoriesElsewhere
+from daemon.views.privileges import Privileges
 from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
 from daemon.views.reported import ReportedStatus
@@ -153,6 +158,12 @@ async def start_api(
         )
         progress.part("intake", f"of posted events: {known} known patterns, {len(rules)} rules")
 
+        acting = make_acting(
+            settings.actions, database=database, live=live, host=host, owner=owner, told=None
+        )
+        stack.callback(acting.bus.close)
+        privileges = Privileges(host=acting.host)
+        await stack.enter_async_context(background("privileges", privileges.run(), failure=failure))
         status = StatusView(
             database=database,
             parts=Parts(
@@ -164,6 +175,9 @@ async def start_api(
                 model_calls=engine.model_calls,
                 overflowed=lambda: engine.table.overflowed,
                 access=access,
+                acting=lambda: ActingReport(
+                    level=settings.actions.autonomy, privileges=privileges.told()
+                ),
             ),
             version=importlib.metadata.version("triaged"),
             host=host,
@@ -180,7 +194,14 @@ async def start_api(
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
             targets=TargetsView(pools=tiers.pools, servers=fleet.status),
-            proposals=ProposalsView(),
+            proposals=ProposalsView(
+                database=database,
+                desk=acting.desk,
+                units=acting.host.units,
+                level=settings.actions.autonomy,
+            ),
+            actions=ActionsView(database=database, desk=acting.desk),
+            peers=HostPeers(),
             clerk=tiers.clerk,
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),

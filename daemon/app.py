@@ -24,12 +24,14 @@ import structlog
 
 from api.ports import Ports
 from api.telemetry.telemetry import Telemetry
+from daemon.acting import make_acting
 from daemon.apart.telling import Teller
 from daemon.config.settings import Settings
 from daemon.emit import HostEmit
 from daemon.engine import Engine, build_engine
 from daemon.escalation.holistic import BurstReview
 from daemon.escalation.measure import NoAlarms
+from daemon.escalation.outcomes import IncidentOutcomes
 from daemon.escalation.watch import Watch
 from daemon.events import Cursor
 from daemon.facade import access_held, answering, facade_url, listen_for, usage_kept
@@ -42,6 +44,7 @@ from daemon.memory.none import NoRecall
 from daemon.model_units import ModelUnits, served_by_systemd
 from daemon.notify.build import make_channels, make_notifiers
 from daemon.notify.outages import tier_states
+from daemon.peer import HostPeers
 from daemon.remembering import make_memory
 from daemon.runtime import Failure, background, within
 from daemon.sources.supervise import SourceStatus, SourceSupervisor
@@ -50,11 +53,14 @@ from daemon.store import cursors
 from daemon.store.open import Store, open_store
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
+from daemon.views.acting import ActingReport
+from daemon.views.actions import ActionsView
 from daemon.views.effects import EffectsView
 from daemon.views.events import EventsView
 from daemon.views.facade import StatusPort
 from daemon.views.incidents import IncidentsView
 from daemon.views.memories import MemoriesView
+from daemon.views.privileges import Privileges
 from daemon.views.proposals import ProposalsView
 from daemon.views.records import MetricsView, RecordsView
 from daemon.views.responses import ResponsesView
@@ -186,6 +192,15 @@ async def start_daemon(
                 background("memory guard", guard.run(), failure=failure)
             )
 
+        acting = make_acting(
+            settings.actions,
+            database=database,
+            live=live,
+            host=host,
+            owner=owner,
+            told=IncidentOutcomes(on_work=lambda: engine.wake_workers()),
+        )
+        stack.callback(acting.bus.close)
         engine = build_engine(
             settings=settings,
             database=database,
@@ -196,6 +211,8 @@ async def start_daemon(
             owner=owner,
             on_folded=functools.partial(say_new, live),
             mutes_changed=mutes_changed,
+            host=host,
+            requests=acting.requests,
         )
         emit.intake = engine.intake
         known = await load_fold(
@@ -247,6 +264,8 @@ async def start_daemon(
             *((f"worker {n}", worker.run()) for n, worker in enumerate(engine.workers)),
             ("watch", watch.run()),
             ("burst review", burst.run()),
+            ("actions", acting.desk.run()),
+            *(() if acting.executor is None else (("executor", acting.executor.run()),)),
         ):
             await stack.enter_async_context(background(name, work, failure=failure))
 
@@ -263,6 +282,8 @@ async def start_daemon(
             load_cursor=load_cursor,
             settings=settings.sources.backoff,
         )
+        privileges = Privileges(host=acting.host)
+        await stack.enter_async_context(background("privileges", privileges.run(), failure=failure))
         status = StatusView(
             database=database,
             parts=Parts(
@@ -277,6 +298,9 @@ async def start_daemon(
                 channels=lambda: [notifier.status() for notifier in notifiers],
                 access=access,
                 unit=units.use,
+                acting=lambda: ActingReport(
+                    level=settings.actions.autonomy, privileges=privileges.told()
+                ),
             ),
             version=importlib.metadata.version("triaged"),
             host=host,
@@ -292,7 +316,14 @@ async def start_daemon(
             chat=tiers.chat,
             chat_model=settings.tiers.meta.model,
             targets=TargetsView(pools=tiers.pools, servers=fleet.status),
-            proposals=ProposalsView(),
+            proposals=ProposalsView(
+                database=database,
+                desk=acting.desk,
+                units=acting.host.units,
+                level=settings.actions.autonomy,
+            ),
+            actions=ActionsView(database=database, desk=acting.desk),
+            peers=HostPeers(),
             clerk=tiers.clerk,
             responses=ResponsesView(database=database, settings=settings.store.retention),
             chat_options=settings.chat_options(),
