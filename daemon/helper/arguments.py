@@ -80,6 +80,15 @@ class Arguments:
 
 
 def _matching(name: str, value: str, pattern: re.Pattern[str]) -> str:
-    if not pattern.fullmatch(value):
+    if not _is_unicode(value) or not pattern.fullmatch(value):
         raise RefusedError(f"{name} has a form that the helper does not take: {ascii(value)[:80]}")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    """JSON can hold half a character, which no file and no program takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -75,6 +75,8 @@ def serve(connection: socket.socket, file: Path) -> int:
         ok, code, detail, data = False, error.code, str(error), {}
     except OSError as error:
         ok, code, detail, data = False, "failed", f"the host refused: {error}", {}
+    except Exception as error:  # noqa: BLE001 (root's door answers and logs whatever happens)
+        ok, code, detail, data = False, "failed", f"the helper has a fault: {error!r}", {}
     journal.write(
         peer=call.peer,
         verb=call.request.verb if call.request else "-",

@@ -31,7 +31,7 @@ _KERNEL_PARENT = 2
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """`start` is clock ticks since boot, `unit` the deepest of its control group, "" for none."""
+    """`start` is clock ticks since boot, `unit` that of its control group, "" for none."""
 
     pid: int
     parent: int
@@ -118,11 +118,12 @@ def why_never(process: Process, *, asker: int, critical: tuple[str, ...]) -> str
 
 
 def _unit(groups: str) -> str:
-    """The deepest unit of "0::/system.slice/nginx.service/worker"."""
+    """Of "0::/system.slice/nginx.service/worker" the first unit: what is below it may have been
+    named by whoever runs there."""
     for line in groups.splitlines():
         hierarchy, _, path = line.split(":", 2)
         if hierarchy == "0" or "name=systemd" in line:
             units = [part for part in path.split("/") if part.endswith((".service", ".scope"))]
             if units:
-                return units[-1]
+                return units[0]
     return ""

@@ -44,9 +44,8 @@ class Programs:
     folders: tuple[Path, ...]
 
     def find(self, name: str) -> Path | None:
-        """A program that only root can have written."""
-        for folder in self.folders:
-            path = folder / name
+        """A program that only root can have written. One with a path is looked for there."""
+        for path in [Path(name)] if name.startswith("/") else [f / name for f in self.folders]:
             try:
                 facts = path.stat()
             except OSError:
@@ -97,9 +96,17 @@ class Programs:
                 process.stdout.close()
         return output
 
-    def must(self, argv: Sequence[str], *, seconds: float, limit: int = 65_536) -> Output:
+    def must(
+        self,
+        argv: Sequence[str],
+        *,
+        seconds: float,
+        limit: int = 65_536,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+    ) -> Output:
         """As `run`; raises `FailedError` for an exit status that is not 0 too."""
-        output = self.run(argv, seconds=seconds, limit=limit)
+        output = self.run(argv, seconds=seconds, limit=limit, environment=environment, stdin=stdin)
         if output.status != 0:
             raise FailedError(f"{argv[0]} ended with status {output.status}: {output.last}")
         return output
