@@ -21,7 +21,9 @@ MODULES = {
     "scan": "daemon.cli.scan",
     "incidents": "daemon.cli.incidents",
     "proposals": "daemon.cli.proposals",
+    "actions": "daemon.cli.actions",
     "policy": "daemon.cli.policy",
+    "replay": "daemon.cli.replay",
     "ask": "daemon.cli.ask",
     "chat": "daemon.cli.chat",
     "review": "daemon.cli.review",
@@ -39,6 +41,9 @@ MODULES = {
 }
 """In the order of the help. A module has `register(app)` for single commands, or `app` for a
 command that has commands of its own."""
+
+BESIDE = {"policy": "daemon.cli.switch"}
+"""More commands of a command, each with its own module and `register(app)`."""
 
 
 class CommandTable(MutableMapping[str, Any]):
@@ -90,5 +95,7 @@ def _make(name: str, module: str) -> Any:
     if group is None:
         loaded.register(holder)
     else:
+        if (beside := BESIDE.get(name)) is not None:
+            importlib.import_module(beside).register(group)
         holder.add_typer(group, name=name)
     return get_group(holder).commands[name]
