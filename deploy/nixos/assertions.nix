@@ -151,10 +151,10 @@ in
         Set services.triaged.mqtt.username.'';
     }
     {
-      assertion = cfg.nixos.flake == null || cfg.helper.enable;
+      assertion = cfg.nixos.flake == null || cfg.helper.enable || cfg.autonomy == "observe";
       message = ''
-        services.triaged.nixos.flake is set, and building and switching need root. Set
-        services.triaged.helper.enable = true, and the verbs that you allow in helper.verbs.'';
+        services.triaged.nixos.flake is set, and building and switching need root, which the helper has.
+        Leave helper.enable and helper.verbs as they are, or set nixos.flake = null.'';
     }
   ]
   ++ lib.concatLists (each ofTier cfg.tiers)

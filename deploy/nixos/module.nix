@@ -3,7 +3,7 @@
 #   options.nix, options-models.nix   what can be said
 #   settings.nix                      triaged.toml from it
 #   units.nix, hardening.nix, network.nix   the units, as in deploy/systemd
-#   polkit.nix                        what the user triaged may ask of systemd
+#   polkit.nix, helper.nix            what the user triaged may ask of systemd, and of root
 #   assertions.nix                    mistakes that are found before anything is built
 {
   config,
@@ -93,7 +93,11 @@ in
       "triaged/models.toml".source = toml.generate "models.toml" { model = models.entries; };
     }
     // lib.optionalAttrs cfg.helper.enable {
-      "triaged/helper.toml".source = toml.generate "helper.toml" { inherit (cfg.helper) verbs; };
+      "triaged/helper.toml" = {
+        source = toml.generate "helper.toml" (import ./helper.nix { inherit cfg lib; });
+        # A file of its own, not a link: the helper follows none.
+        mode = "0644";
+      };
     };
 
     systemd = {

@@ -254,37 +254,35 @@ in
       description = "Ways to reach people, by name. None: nobody is told.";
     };
 
-    polkit = {
-      enable = mkOption {
-        type = types.bool;
-        default = true;
-        example = false;
-        description = ''
-          Whether polkit lets the daemon start, stop, restart, reload and reset units that are not
-          critical. Without it such actions are refused by systemd, whatever was approved.
-        '';
-      };
-      criticalUnits = mkOption {
-        type = types.listOf types.str;
-        default = import ./critical-units.nix;
-        defaultText = literalExpression "import ./critical-units.nix";
-        example = [
-          "sshd.service"
-          "systemd-*"
-          "postgresql.service"
-        ];
-        description = ''
-          Units that the daemon may never manage, at no level of autonomy; a `*` at the end stands for
-          any rest of the name. Setting this replaces the list; `lib.mkOptionDefault` adds to it.
-        '';
-      };
+    polkit.enable = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether polkit lets the daemon start, stop, restart, reload and reset units that are not
+        critical. Without it such actions are refused by systemd, whatever was approved.
+      '';
+    };
+
+    criticalUnits = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [
+        "nginx"
+        "borgbackup-job-*"
+      ];
+      description = ''
+        Units that are critical beside those that always are (ssh, network, boot, storage, triaged and
+        its database), as globs; without a dot units of every type are meant. The daemon's policy,
+        polkit and the helper all keep to it.
+      '';
     };
 
     helper = {
       enable = mkOption {
         type = types.bool;
-        default = cfg.nixos.flake != null;
-        defaultText = literalExpression "config.services.triaged.nixos.flake != null";
+        default = cfg.helper.verbs != [ ];
+        defaultText = literalExpression "config.services.triaged.helper.verbs != [ ]";
         example = true;
         description = ''
           Whether the small root helper is there for what polkit cannot express. systemd starts it
@@ -293,19 +291,42 @@ in
       };
       verbs = mkOption {
         type = types.listOf types.str;
-        default = [ ];
-        example = [ "nixos-build" ];
-        description = "What the helper may be asked for; docs/nixos.md lists the names.";
+        default = lib.optionals (cfg.nixos.flake != null && cfg.autonomy != "observe") [
+          "nixos"
+          "reversal-arm"
+          "reversal-cancel"
+        ];
+        defaultText = literalExpression "what switching needs where `nixos.flake` is set, else none";
+        example = [
+          "nixos"
+          "journal-vacuum"
+        ];
+        description = ''
+          What the helper may be asked for, by the names of its verbs; docs/nixos.md lists them. Above
+          `observe` a flake allows what switching needs; a list that is set here replaces that.
+        '';
+      };
+      settings = mkOption {
+        type = types.attrsOf tomlValue;
+        default = { };
+        example = {
+          folders = [ "/var/cache/nginx" ];
+        };
+        description = ''
+          What else `/etc/triaged/helper.toml` says: `folders` that may be cleaned, `mounts`,
+          `containers`, addresses that are never blocked (`never_block`).
+        '';
       };
     };
 
     nixos.flake = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.strMatching "/[A-Za-z0-9_./-]+#[A-Za-z0-9_-]{1,63}");
       default = null;
       example = "/etc/nixos#myhost";
       description = ''
-        The flake that the actions on NixOS itself (build, test, switch, roll back) work on. `null`:
-        there are none. They go through the helper.
+        The flake that the actions on NixOS itself (build, test, switch, roll back) work on: the path of
+        its folder, `#`, and the name of the host in it. `null`: there are none. They go through the
+        helper.
       '';
     };
   };

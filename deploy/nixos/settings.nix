@@ -34,16 +34,13 @@ let
         dsn = "postgresql:///triaged?host=/run/postgresql&user=triaged";
       };
 
-  # What polkit refuses beyond what the daemon knows to be critical: it need not even propose it.
-  critical = lib.subtractLists (import ./critical-units.nix) cfg.polkit.criticalUnits;
-
   said = {
     state_dir = "/var/lib/triaged";
     actions = {
       inherit (cfg) autonomy;
       nixos_flake = cfg.nixos.flake;
     }
-    // lib.optionalAttrs (critical != [ ]) { inherit critical; };
+    // lib.optionalAttrs (cfg.criticalUnits != [ ]) { critical = cfg.criticalUnits; };
     api = {
       inherit (cfg.api) host port;
       keys_file = secrets.path "keys";

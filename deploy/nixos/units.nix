@@ -181,7 +181,7 @@ let
     serviceConfig = {
       ExecStart = "${cfg.package}/bin/triaged-helper";
       StandardInput = "socket";
-      StandardOutput = "socket";
+      StandardOutput = "journal";
       StandardError = "journal";
     };
   };

@@ -56,9 +56,10 @@ def parsed(path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def evaluated(expression: str) -> Any:
-    """What an expression is; `lib`, `module` and `harness CONFIGURATION` are known in it."""
-    done = _evaluate(expression)
+def evaluated(expression: str, *, store: Path | None = None) -> Any:
+    """What an expression is; `lib`, `module` and `harness CONFIGURATION` are known in it. `store`:
+    the folder of a store, where sources are copied into one."""
+    done = _evaluate(expression, store=store)
     said = "\n".join(line[:300] for line in done.stderr.splitlines())
     assert done.returncode == 0, said
     return json.loads(done.stdout)
@@ -154,18 +155,20 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _evaluate(expression: str) -> subprocess.CompletedProcess[str]:
+def _evaluate(expression: str, *, store: Path | None = None) -> subprocess.CompletedProcess[str]:
     given = (
         f"let lib = import {library()}; module = {NIXOS}/module.nix; "
         f"harness = {{ loose ? false }}: configuration: import {HERE}/harness.nix "
         f"{{ inherit module configuration loose; nixpkgsLib = {library()}; }}; in {expression}"
     )
-    return _run("--eval", "--strict", "--json", "--expr", given)
+    writing = () if store is None else ("--read-write-mode",)
+    return _run("--eval", "--strict", "--json", *writing, "--expr", given, store=store)
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # Nothing is built and nothing is fetched, so no store is needed.
-    environment = os.environ | {"NIX_REMOTE": "dummy://"}
+def _run(*arguments: str, store: Path | None = None) -> subprocess.CompletedProcess[str]:
+    # Nothing is built and nothing is fetched, so mostly no store is needed.
+    remote = "dummy://" if store is None else f"local?root={store}"
+    environment = os.environ | {"NIX_REMOTE": remote}
     return subprocess.run(
         [instantiate(), *arguments],
         capture_output=True,

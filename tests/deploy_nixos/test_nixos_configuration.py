@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nix_kit import SMALLEST, every_example, host, mistakes, toml
+from nix_kit import SMALLEST, every_example, host, mistakes, toml, triaged
 
 from tiers.models.catalogue import load_catalogue
 from tiers.models.folder import place_of
@@ -32,7 +34,7 @@ services.triaged = {
   };
   tiers.review.model = "one";
   tiers.meta = { endpoint = "https://models.example/v1"; apiKeyFile = "/run/secrets/key"; };
-  polkit.criticalUnits = lib.mkOptionDefault [ "nginx.service" ];
+  criticalUnits = [ "nginx" ];
   settings.log.level = "debug";
   settings.notify.wait_minutes = 2.5;
 };
@@ -74,15 +76,38 @@ def test_nor_with_every_option_set(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_build_fails_where_the_daemon_finds_one(tmp_path: Path) -> None:
-    configuration = f'{SMALLEST} services.triaged.settings.log.level = "loud";'
-    build = host(configuration, what='config.environment.etc."triaged/triaged.toml".source.command')
-    assert "triaged --config /nix/store/" in build
-    assert "check-config" in build
-    settings = host(configuration, what="config.services.triaged.settings")
-    done = checked(settings, tmp_path)
-    assert done.returncode == 5
-    assert "loud" in done.stderr
+@pytest.mark.parametrize(("level", "code"), [("debug", 0), ("loud", 5)])
+def test_the_build_runs_the_daemons_own_check(level: str, code: int, tmp_path: Path) -> None:
+    """The commands of the build, run with the daemon that is here."""
+    found = host(
+        triaged(f'settings.log.level = "{level}";'),
+        what='{ inherit (config.environment.etc."triaged/triaged.toml".source) command;'
+        " inherit (config.services.triaged) settings; }",
+    )
+    written = tmp_path / "written.toml"
+    written.write_text(toml(found["settings"]))
+    command = re.sub(r"/nix/store/0+-triaged\.toml", str(written), found["command"])
+    bash = shutil.which("bash")
+    assert bash is not None
+    made = tmp_path / "out"
+    done = subprocess.run(
+        [bash, "-ec", command],
+        env={
+            "PATH": f"{TRIAGED.parent}:/usr/bin:/bin",
+            "TMPDIR": str(tmp_path),
+            "out": str(made),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    if code:
+        assert "log.level" in done.stderr
+        assert not made.exists()
+    else:
+        assert made.read_text() == written.read_text()
 
 
 def test_what_the_operator_says_in_settings_goes_before() -> None:

@@ -203,7 +203,7 @@ def test_values_of_another_type_are_refused(said: str, words: str) -> None:
 WARNINGS = {
     "api.openFirewall = true;": "only loopback is listened to",
     'database.dsnFile = "/run/secrets/dsn";': "both createLocally and dsnFile",
-    'autonomy = "observe"; helper.enable = true;': "never asked",
+    'autonomy = "observe"; helper.verbs = [ "journal-vacuum" ];': "never asked",
     'llama-cpp.bundled = true; llama-cpp.acceleration = "cuda";': "processors only",
 }
 

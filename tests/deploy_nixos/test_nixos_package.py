@@ -7,7 +7,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,7 @@ def pinned(name: str) -> tuple[str, set[str]]:
     return entry[1], set(re.findall(r"sha256:([0-9a-f]{64})", entry[2]))
 
 
+@cache
 def closure() -> dict[str, str]:
     """Everything that is installed with us, as a nixpkgs that has it all in our versions."""
     seen: dict[str, str] = {}
@@ -82,7 +86,7 @@ def _expression(has: dict[str, str], *, what: str, system: str, more: str) -> st
     )
 
 
-SOURCES = "map (one: { inherit (one) name; wheel = one ? given; }) made.library.dependencies"
+DEPENDENCIES = "map (one: { inherit (one) name; wheel = one ? given; }) made.library.dependencies"
 
 
 def test_the_wheels_are_those_of_the_lock() -> None:
@@ -100,7 +104,7 @@ def test_the_wheels_name_what_they_need() -> None:
 
 def test_all_that_the_project_needs_is_there() -> None:
     """By what nixpkgs calls it; the two programs come otherwise."""
-    found = built(closure(), what=SOURCES)
+    found = built(closure(), what=DEPENDENCIES)
     names = {one["name"] for one in found}
     assert names - {"psycopg-c", "uvloop", "triaged-postgresql"} == (
         needed(PROJECT["dependencies"]) - WITHOUT
@@ -120,7 +124,7 @@ def test_what_nixpkgs_lacks_or_has_too_old_is_a_wheel() -> None:
     lacking = {"aiomqtt", "httpx2", "httpcore2"}
     old = {"huggingface-hub": "1.30.0", "chromadb": "1.5.0", "tokenizers": "0.22.1"}
     has = {name: version for name, version in (has | old).items() if name not in lacking}
-    found = built(has, what=SOURCES)
+    found = built(has, what=DEPENDENCIES)
     assert {one["name"] for one in found if one["wheel"]} == {
         "aiomqtt",
         "httpx2",
@@ -200,3 +204,30 @@ def test_every_program_of_the_project_is_linked() -> None:
     command = built(closure(), what="made.command")
     for name in PROJECT["scripts"]:
         assert re.search(rf"for program in [^;]*\b{name}\b", command)
+
+
+def test_a_wheel_is_made_of_its_sources(tmp_path: Path) -> None:
+    """With the project's own build system, from the files that Nix would copy into its store."""
+    expression = _expression(
+        closure(), what='"${made.library.src}"', system="x86_64-linux", more=""
+    )
+    place = evaluated(expression, store=tmp_path / "store")
+    source = tmp_path / "store" / place.lstrip("/")
+    assert {path.name for path in source.iterdir()} == {
+        *("pyproject.toml", "README.md", "LICENSE"),
+        *("daemon", "api", "tiers"),
+    }
+    assert not list(source.rglob("__pycache__"))
+    work = tmp_path / "work"
+    shutil.copytree(source, work, copy_function=shutil.copyfile)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist"],
+        cwd=work,
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"tiers/nano/triaged-nano.gguf", "daemon/store/migrations/0001_initial.sql"} <= names
+    assert any(name.endswith("entry_points.txt") for name in names)
