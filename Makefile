@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # A stamp per lock: setup runs again only when a lock or pyproject.toml changed.
 STAMP  := $(VENV)/.setup
 
-.PHONY: help setup run test test-slow test-host wheelhouse test-clients test-openwebui fmt lint types imports check lock api-docs api-fuzz bench models clean
+.PHONY: help setup run test test-slow test-host wheelhouse test-clients test-openwebui fmt lint types imports check lock api-docs config-docs api-fuzz bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ lock: ## pin the newest allowed dependencies again (see CONTRIBUTING.md)
 
 api-docs: setup ## write the table of endpoints in docs/api.md anew
 	UPDATE_DOCS=1 $(BIN)/pytest -q tests/api/test_openapi.py
+
+config-docs: setup ## write docs/configuration.md anew, the reference of every setting
+	UPDATE_DOCS=1 $(BIN)/pytest -q tests/config/test_reference.py
 
 api-fuzz: setup ## schemathesis against a real daemon; installs it in build/fuzz
 	@test -x build/fuzz/bin/schemathesis || { $(PYTHON) -m venv build/fuzz && \

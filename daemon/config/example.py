@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import types
-import typing
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import annotated_types
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from daemon.config.described import described, group_of, item_of, toml
 from daemon.config.settings import Settings
 
 _HEAD = """\
@@ -46,7 +43,7 @@ def _section(path: tuple[str, ...], model: type[BaseModel], value: BaseModel) ->
         here = (*path, name)
         if isinstance(current, BaseModel):
             below.append(_section(here, type(current), current))
-        elif (group := _group(field.annotation)) is not None:
+        elif (group := group_of(field.annotation)) is not None:
             below.append(_groups(here, field, group, current))
         else:
             yield from _setting(name, field, current)
@@ -68,15 +65,15 @@ def _groups(
     if not current:
         yield f"# [{'.'.join((*path, 'NAME'))}]"
         for key, entry in model.model_fields.items():
-            yield from _words(f"{key}: {_described(entry)}")
+            yield from _words(f"{key}: {described(entry)}")
         yield ""
 
 
 def _setting(name: str, field: FieldInfo, current: Any) -> Iterator[str]:
-    yield from _words(_described(field))
-    item = _item_model(field.annotation)
+    yield from _words(described(field))
+    item = item_of(field.annotation)
     if item is not None:
-        keys = (f"{key}: {_described(entry)}" for key, entry in item.model_fields.items())
+        keys = (f"{key}: {described(entry)}" for key, entry in item.model_fields.items())
         yield from _words(f"each has {'; '.join(keys)}")
     yield from _assignment(name, current, field)
 
@@ -85,72 +82,7 @@ def _assignment(name: str, current: Any, field: FieldInfo) -> Iterator[str]:
     if current is None:
         yield f"# {name} is not set"
     else:
-        yield f"#{name} = {_toml(current)}"
-
-
-def _described(field: FieldInfo) -> str:
-    limits = ", ".join(_limits(field.annotation, field.metadata))
-    return " ".join(filter(None, (field.description, f"({limits})" if limits else "")))
-
-
-def _limits(annotation: Any, metadata: list[Any]) -> Iterator[str]:
-    if typing.get_origin(annotation) is typing.Literal:
-        yield "one of " + ", ".join(str(choice) for choice in typing.get_args(annotation))
-    low = high = None
-    for limit in metadata:
-        match limit:
-            case annotated_types.Ge(ge=least):
-                low = f"{_number(least)}"
-            case annotated_types.Gt(gt=least):
-                low = f"above {_number(least)}"
-            case annotated_types.Le(le=most) | annotated_types.Lt(lt=most):
-                high = f"{_number(most)}"
-            case _:
-                pass
-    if low and high:
-        yield f"{low} to {high}"
-    elif low:
-        yield low if low.startswith("above") else f"at least {low}"
-    elif high:
-        yield f"at most {high}"
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _toml(value: Any) -> str:
-    """A default as TOML. Raises TypeError for what has no such form."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case str() | Path():
-            escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
-        case tuple() | list():
-            return f"[{', '.join(_toml(entry) for entry in value)}]"
-        case SecretStr():
-            raise TypeError("a secret has no default")
-        case _:
-            raise TypeError(f"no TOML for a {type(value).__name__}")
-
-
-def _group(annotation: Any) -> type[BaseModel] | None:
-    if typing.get_origin(annotation) is not dict:
-        return None
-    inner = typing.get_args(annotation)[1]
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-
-
-def _item_model(annotation: Any) -> type[BaseModel] | None:
-    if typing.get_origin(annotation) not in (tuple, list, typing.Union, types.UnionType):
-        return None
-    for inner in typing.get_args(annotation):
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            return inner
-    return None
+        yield f"#{name} = {toml(current)}"
 
 
 def _words(text: str) -> Iterator[str]:
