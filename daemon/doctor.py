@@ -17,12 +17,14 @@ import psutil
 from api.keys.file import read_keys
 from api.keys.parse import KeyFileError, KeySet
 from api.loopback import is_loopback
+from daemon.config.load import ConfigError, load_config
 from daemon.config.settings import Settings
 from daemon.facade import keys_path
 from daemon.findings import Finding, note, ok, problem, warning
-from daemon.installation import Unit, examine_unit, read_unit
+from daemon.installation import API_UNIT, UNIT, Unit, examine_api, examine_unit, read_unit
 from daemon.intake.rules import RuleError, load_rules
 from daemon.ledger_findings import ledger_findings
+from daemon.reachable import servers_found
 from daemon.state_folder import distrusted, owner_of
 from daemon.watching import has_journal
 from tiers.runtime.binary import candidates, choose
@@ -41,13 +43,17 @@ async def examine(
 ) -> list[Finding]:
     """Every finding, in the order in which a start needs things. `config` is the file that the
     settings are from."""
-    unit = await read_unit()
+    unit, api = await read_unit(UNIT), await read_unit(API_UNIT)
     if unit is not None and not _serves(unit, state_dir):
-        unit = None  # another daemon is looked at than the one that systemd runs
+        unit = api = None  # another daemon is looked at than the one that systemd runs
+    findings: list[Finding] = []
+    if unit is not None:
+        settings, findings = _as_served(unit, settings, config)
     looks: list[Callable[[], list[Finding]]] = [
         lambda: _service(unit, settings=settings, config=config, state_dir=state_dir),
+        lambda: [] if unit is None else examine_api(api, settings=settings),
         lambda: _state(state_dir, unit),
-        lambda: _ports(settings, state_dir, unit),
+        lambda: _ports(settings, state_dir, unit, api),
         lambda: _binary(state_dir),
         lambda: _models(settings),
         lambda: _memory(),
@@ -55,10 +61,21 @@ async def examine(
         lambda: _rules(settings),
         lambda: _access(settings, state_dir),
     ]
-    findings: list[Finding] = []
     for look in looks:
         findings += look()
+    findings += await servers_found(settings)
     return findings + await ledger_findings(settings.store, state_dir=state_dir)
+
+
+def _as_served(
+    unit: Unit, settings: Settings, config: Path | None
+) -> tuple[Settings, list[Finding]]:
+    """The settings as the service has them: drop-ins may give it others than a command gets."""
+    try:
+        loaded = load_config(given=config, environ={**os.environ, **unit.environment})
+    except ConfigError as error:
+        return settings, [problem("service", f"{UNIT} is given what is no setting: {error}")]
+    return loaded.settings, []
 
 
 def _serves(unit: Unit, state_dir: Path) -> bool:
@@ -100,14 +117,17 @@ def _state(folder: Path, unit: Unit | None = None) -> list[Finding]:
     return [ok("state", f"{folder}, {usage.free // 2**30} GiB free")]
 
 
-def _ports(settings: Settings, state_dir: Path, unit: Unit | None = None) -> list[Finding]:
+def _ports(
+    settings: Settings, state_dir: Path, unit: Unit | None = None, api: Unit | None = None
+) -> list[Finding]:
     wanted = [("api.port", settings.api.host, settings.api.port)]
     wanted += [
         (f"tiers.{name.value}.port", each.host, each.port)
         for name, each in settings.tiers.by_name().items()
         if each.own_server and each.port
     ]
-    ours = {unit.pid if unit is not None else None, owner_of(state_dir)} - {None}
+    units = {each.pid for each in (unit, api) if each is not None}
+    ours = {*units, owner_of(state_dir)} - {None}
     findings = []
     running = False
     seen: dict[int, str] = {}
@@ -160,7 +180,11 @@ def _models(settings: Settings) -> list[Finding]:
             continue
         path = Path(each.model).expanduser()
         if not path.is_file():
-            findings.append(problem("models", f"tiers.{name.value}.model: no file {path}"))
+            words = (
+                f"tiers.{name.value}.model: no file {path}: correct it, or get a model with "
+                "triaged models pull"
+            )
+            findings.append(problem("models", words))
     bundled = [n.value for n, each in settings.tiers.by_name().items() if each.bundled]
     if bundled:
         findings.append(

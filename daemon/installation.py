@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pwd
+import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from daemon.findings import Finding, note, ok, problem, warning
 from daemon.sources import child
 
 UNIT = "triaged.service"
+API_UNIT = "triaged-api.service"
 CREDENTIALS = Path("/etc/triaged/credentials")
 _PROPERTIES = (
     "LoadState",
@@ -37,6 +39,7 @@ _PROPERTIES = (
     "IPAddressAllow",
     "IPAddressDeny",
     "LoadCredential",
+    "Environment",
 )
 _SECONDS = 10.0
 _MOST_LISTED = 3
@@ -59,6 +62,12 @@ class Unit:
         return int(self["MainPID"] or 0) or None
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What the unit sets for its process."""
+        words = shlex.split(self["Environment"])
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    @property
     def loopback_only(self) -> bool:
         """Whether systemd keeps it from talking to other machines."""
         allowed = [network.split("/")[0] for network in self["IPAddressAllow"].split()]
@@ -69,12 +78,12 @@ def _local(address: str) -> bool:
     return address in ("localhost", "127.0.0.0", "::1") or is_loopback(address)
 
 
-async def read_unit() -> Unit | None:
-    """None where systemd does not run or has no unit of ours."""
+async def read_unit(name: str = UNIT) -> Unit | None:
+    """None where systemd does not run or has no such unit."""
     systemctl = shutil.which("systemctl")
     if systemctl is None or not os.path.isdir("/run/systemd/system"):  # noqa: ASYNC240, PTH112
         return None
-    command = [systemctl, "show", UNIT, f"--property={','.join(_PROPERTIES)}"]
+    command = [systemctl, "show", name, f"--property={','.join(_PROPERTIES)}"]
     try:
         code, output, _ = await child.run(command, timeout=_SECONDS)
     except (TimeoutError, OSError):
@@ -101,6 +110,26 @@ def examine_unit(
         *_secrets(unit, settings=settings, config=config),
     ]
     return findings or [ok("service", f"{UNIT} is {unit['ActiveState']}, as {unit['User']}")]
+
+
+def examine_api(api: Unit | None, *, settings: Settings) -> list[Finding]:
+    """Whether somebody answers, and only one: the daemon, or the process apart. `settings` as the
+    daemon's unit has them."""
+    apart = not settings.api.enabled
+    runs = api is not None and api["ActiveState"] in ("active", "activating")
+    if apart and not runs:
+        words = (
+            f"the daemon does not answer itself (api.enabled = false) and {API_UNIT} does not run: "
+            f"systemctl enable --now {API_UNIT}, or install.sh --api daemon"
+        )
+        return [problem("api", words)]
+    if runs and not apart:
+        words = (
+            f"{API_UNIT} runs beside a daemon that answers itself, and both want the port: "
+            "install.sh --api apart, or systemctl disable --now " + API_UNIT
+        )
+        return [problem("api", words)]
+    return [ok("api", f"answered by {API_UNIT if apart else UNIT}")]
 
 
 def _running(unit: Unit) -> list[Finding]:
