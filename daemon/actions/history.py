@@ -169,7 +169,7 @@ def reconstructed(
         incident_id=incident_id,
         kind=kind,
         target=target,
-        facts=suppose(action, found, settings=settings, at=at, basis=basis),
+        facts=suppose(action, found, at=at, basis=basis, critical_globs=settings.critical),
         verdict=None,
         rule="",
         outcome="suggested",

@@ -99,12 +99,12 @@ def explain(
     facts = suppose(
         action,
         found,
-        settings=settings,
         at=when,
         basis=basis,
         origin=origin,
         past=past,
         stopped=stopped,
+        critical_globs=settings.critical,
     )
     explanation = explained(facts, settings)
     if as_json:
@@ -143,7 +143,9 @@ def hold(
     except ExamplesError as error:
         lines = "\n".join(f"{path}: {line}" for line in str(error).splitlines())
         raise CommandError(lines, code=Exit.CONFIG) from error
-    tried = try_examples(examples, settings=settings, catalogue=every_kind())
+    tried = try_examples(
+        examples, settings=settings, catalogue=every_kind(), critical=settings.critical
+    )
     if as_json:
         print_json([tried_json(each) for each in tried])
     else:

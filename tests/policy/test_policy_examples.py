@@ -24,10 +24,12 @@ HEAD = '[[example]]\nkind = "restart_unit"\ntarget = "nginx.service"\n'
 
 
 def tried(text: str, **settings: object) -> list[Tried]:
+    policy = ActionsSettings.model_validate(settings)
     return try_examples(
         parse_examples(text),
-        settings=ActionsSettings.model_validate(settings),
+        settings=policy,
         catalogue=every_kind(),
+        critical=policy.critical,
     )
 
 

@@ -28,8 +28,8 @@ from daemon.actions.errors import ActionError
 from daemon.actions.policy.decide import decide
 from daemon.actions.policy.facts import ActionFacts, Autonomy, Decision, Origin, Past, Verdict
 from daemon.actions.policy.rules import RULES, TOO_MANY_WAITING
+from daemon.actions.policy.settings import PolicySettings
 from daemon.actions.policy.suppose import suppose
-from daemon.actions.settings import ActionsSettings
 from tiers.vocabulary import Provenance
 
 RULE_NAMES = tuple(rule.name for rule in (*RULES, TOO_MANY_WAITING))
@@ -117,10 +117,14 @@ def parse_examples(text: str) -> tuple[Example, ...]:
 
 
 def try_examples(
-    examples: Sequence[Example], *, settings: ActionsSettings, catalogue: Catalogue
+    examples: Sequence[Example],
+    *,
+    settings: PolicySettings,
+    catalogue: Catalogue,
+    critical: Sequence[str] = (),
 ) -> list[Tried]:
-    """Each held against the policy."""
-    return [_tried(example, settings, catalogue) for example in examples]
+    """Each held against the policy. `critical` are the operator's globs of critical targets."""
+    return [_tried(example, settings, catalogue, critical) for example in examples]
 
 
 def moment(text: str) -> datetime:
@@ -132,12 +136,14 @@ def moment(text: str) -> datetime:
     return _MONDAY + timedelta(days=day, hours=int(match[2]), minutes=int(match[3]))
 
 
-def _tried(example: Example, settings: ActionsSettings, catalogue: Catalogue) -> Tried:
+def _tried(
+    example: Example, settings: PolicySettings, catalogue: Catalogue, critical: Sequence[str]
+) -> Tried:
     policy = settings
     if example.level is not None:
         policy = settings.model_copy(update={"autonomy": example.level})
     try:
-        facts = _facts(example, policy, catalogue)
+        facts = _facts(example, catalogue, critical)
     except ActionError as error:
         return Tried(example=example, decision=None, problem=str(error))
     decision = decide(facts, policy)
@@ -155,7 +161,7 @@ def _tried(example: Example, settings: ActionsSettings, catalogue: Catalogue) ->
     return Tried(example=example, decision=decision, problem=problem)
 
 
-def _facts(example: Example, policy: ActionsSettings, catalogue: Catalogue) -> ActionFacts:
+def _facts(example: Example, catalogue: Catalogue, critical: Sequence[str]) -> ActionFacts:
     action = catalogue.action(
         host=_HOST, kind=example.kind, target=example.target, parameters=example.parameters
     )
@@ -163,12 +169,12 @@ def _facts(example: Example, policy: ActionsSettings, catalogue: Catalogue) -> A
     return suppose(
         action,
         catalogue.kind(example.kind),
-        settings=policy,
         at=moment(example.at),
         basis=example.basis,
         origin=example.origin,
         past=Past(**past),
         stopped=example.stopped,
+        critical_globs=critical,
     )
 
 
