@@ -15,7 +15,7 @@ from daemon.actions.kind import Kind
 from daemon.actions.policy.facts import Autonomy
 from daemon.actions.requests import NewRequest
 from daemon.actions.states import ActionState
-from daemon.actions.steps import action_of
+from daemon.actions.steps import action_of, why_not
 from daemon.store import action_past, actions, incident_queries
 from daemon.store.action_past import StopRow
 from daemon.store.actions import ActionRow
@@ -77,7 +77,8 @@ class ProposalsView:
             async with self._database.connection() as connection:
                 row = await actions.by_code(connection, code)
                 if row is None or row.state != ActionState.PROPOSED.value:
-                    raise NotFoundError(f"no proposal {code} waits for an answer")
+                    why = why_not(row) if row is not None else None
+                    raise NotFoundError(why or f"no proposal {code} waits for an answer")
                 past = await action_past.outcomes(
                     connection, host=row.host, actions=[(row.kind, row.target)]
                 )

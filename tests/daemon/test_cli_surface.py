@@ -33,6 +33,8 @@ COMMANDS = (
     "scan",
     "incidents",
     "proposals",
+    "actions",
+    "policy",
     "ask",
     "chat",
     "review",
@@ -104,7 +106,7 @@ def test_each_example_stands_in_a_line_of_its_own(command: str) -> None:
     assert all(line.count(f"triaged {command}") == 1 for line in examples)
 
 
-@pytest.mark.parametrize("listing", ["incidents", "proposals"])
+@pytest.mark.parametrize("listing", ["incidents", "proposals", "actions"])
 def test_a_listing_takes_json_without_the_word_list(listing: str) -> None:
     assert triaged("--url", "http://127.0.0.1:9", listing, "--json").returncode == 3
     misplaced = triaged("--url", "http://127.0.0.1:9", listing, "--json", "list")
