@@ -21,6 +21,7 @@ from daemon.actions.host.critical import (
     critical_unit,
 )
 from daemon.actions.host.host import ProcessState, UnitState
+from daemon.actions.host.own_database import critical_database
 
 NAMED = {
     Concern.SSH: "ssh.service sshd.service ssh.socket ssh@1-10.0.0.1:22.service sshd@3.service "
@@ -69,6 +70,28 @@ def test_the_operators_own() -> None:
     found = critical_name("mysql.service", globs=globs)
     assert found is not None
     assert found.concern in WAY_IN
+
+
+@pytest.mark.parametrize(
+    ("dsn", "local"),
+    [
+        (None, False),
+        ("", True),
+        ("postgresql:///triaged", True),
+        ("postgresql://u:p@localhost/x", True),
+        ("postgresql://u@127.0.0.2:5433/x", True),
+        ("host=::1 dbname=x", True),
+        ("host=/run/postgresql", True),
+        ("postgresql://db1.example,localhost/x", True),
+        ("postgresql://db1.example/x", False),
+        ("hostaddr=192.0.2.7 host=localhost", False),
+        ("host=a b c = rubbish", True),
+    ],
+)
+def test_its_own_postgresql(dsn: str | None, local: bool) -> None:
+    globs = critical_database(dsn)
+    assert bool(globs) == local
+    assert (critical_name("postgresql@15-main.service", globs=globs) is not None) == local
 
 
 def unit(name: str, **more: Sequence[str]) -> UnitState:

@@ -158,7 +158,9 @@ def judge_started(
         detail = f"{state.name} {words}"
         return Check(holds=holds, detail=detail, final=final, measured=measured(state))
 
-    known = str(before.get("invocation", ""))
+    if "invocation" not in before:
+        return answer(None, "cannot be compared: what it was before is not known")
+    known = str(before["invocation"])
     new = state.invocation not in ("", known)
     if waits_for_restart(state):
         words = "crashed, and systemd is about to start it again" if new else "is in its old loop"
@@ -179,6 +181,8 @@ def judge_started(
         if state.service_type == "oneshot" and state.result == "success":
             return answer(True, "ran to its end with success", final=True)
         return answer(False, f"started and ended: {in_words(state)}", final=True)
+    if state.active != "active":
+        return answer(None, f"is in a state that is not known here: {in_words(state)}")
     restarts = int(before.get("restarts", 0))
     if state.restarts not in (0, restarts):
         return answer(False, f"has restarted by itself since: {in_words(state)}", final=True)
