@@ -10,23 +10,22 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from daemon.escalation import states
-from daemon.escalation.casebook import memory_text
 from daemon.escalation.conditions import Condition, PatternFacts, condition_for, why_gone
 from daemon.escalation.measure import Alarms, Snapshot, steady_units
 from daemon.escalation.quiet import QuietTimes
+from daemon.escalation.remembered import remembered
 from daemon.escalation.states import Happening, State
 from daemon.live import LiveHub
-from daemon.memory.entries import MemoryEntry
 from daemon.memory.index import IndexUnusableError
 from daemon.memory.recall import Memory
-from daemon.store import assessments, incident_queries, transitions
+from daemon.store import incident_queries, transitions
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.incident_queries import IncidentPattern
 from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition
 from daemon.store.work import Work, run
-from tiers.vocabulary import Provenance, Severity
+from tiers.vocabulary import Severity
 
 log = structlog.get_logger()
 
@@ -185,19 +184,11 @@ class Watch:
             return
         async with self._database.connection() as connection:
             incident = await incident_queries.get(connection, incident_id)
-            shown = await incident_queries.patterns_of(connection, incident_id)
-            said = (await assessments.latest(connection, [incident_id])).get(incident_id)
-        if incident is None:
-            return
+            if incident is None:
+                return
+            entry = await remembered(connection, incident)
         try:
-            await self._memory.remember(
-                memory_entry(
-                    incident,
-                    shown,
-                    cause=said.cause if said else "unknown",
-                    outcome=incident.close_reason or "closed",
-                )
-            )
+            await self._memory.remember(entry)
         except IndexUnusableError as error:
             # `triaged memory rebuild` brings back what is missing.
             log.warning("incident not remembered", incident=incident_id, why=str(error))
@@ -208,18 +199,3 @@ def current_condition(incident: Incident, shown: Sequence[IncidentPattern]) -> C
     stored = Condition.from_json(incident.condition)
     facts = [PatternFacts(unit=entry.unit, usual_gap=entry.usual_gap) for entry in shown]
     return dataclasses.replace(stored, silence=condition_for(facts).silence)
-
-
-def memory_entry(
-    incident: Incident, shown: Sequence[IncidentPattern], *, cause: str, outcome: str
-) -> MemoryEntry:
-    """What is remembered of a closed incident."""
-    trusted = shown and all(entry.provenance != Provenance.TEXT.value for entry in shown)
-    return MemoryEntry(
-        incident_id=incident.id,
-        text=memory_text(incident.title, shown),
-        title=incident.title,
-        cause=cause,
-        outcome=outcome,
-        provenance=Provenance(shown[0].provenance) if trusted else Provenance.TEXT,
-    )

@@ -23,8 +23,8 @@ from api.ports import (
 )
 from daemon.escalation import states
 from daemon.escalation.casebook import leading_values
+from daemon.escalation.remembered import remembered
 from daemon.escalation.states import Happening, IllegalTransitionError, State
-from daemon.escalation.watch import memory_entry
 from daemon.ledger import Entry
 from daemon.memory.index import IndexUnusableError
 from daemon.memory.recall import Memory
@@ -219,17 +219,9 @@ class IncidentsView:
         if self._memory is None:
             return
         async with self._database.connection() as connection:
-            shown = await incident_queries.patterns_of(connection, incident.id)
-            said = (await assessments.latest(connection, [incident.id])).get(incident.id)
+            entry = await remembered(connection, incident)
         try:
-            await self._memory.remember(
-                memory_entry(
-                    incident,
-                    shown,
-                    cause=said.cause if said is not None else "unknown",
-                    outcome=incident.close_reason or "closed",
-                )
-            )
+            await self._memory.remember(entry)
         except IndexUnusableError as error:
             # Closed it is; `triaged memory rebuild` brings back what is missing.
             log.warning("incident not remembered", incident=incident.id, why=str(error))

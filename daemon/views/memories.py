@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from api.ports import BusyError, ConflictError
+from daemon.escalation.remembered import remembered
 from daemon.escalation.states import State
-from daemon.escalation.watch import memory_entry
 from daemon.memory.embed import EmbeddingError
 from daemon.memory.entries import MemoryEntry
 from daemon.memory.index import IndexUnusableError
 from daemon.memory.recall import Memory
-from daemon.store import assessments, incident_queries
+from daemon.store import incident_queries
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 
@@ -80,18 +80,9 @@ async def _closed(database: Database) -> AsyncIterator[MemoryEntry]:
                 incident_queries.IncidentFilter(states=[State.CLOSED.value], before=before),
                 limit=_PAGE,
             )
-            said = await assessments.latest(connection, [incident.id for incident in page])
-            shown = [
-                await incident_queries.patterns_of(connection, incident.id) for incident in page
-            ]
-        for incident, entries in zip(page, shown, strict=True):
-            last = said.get(incident.id)
-            yield memory_entry(
-                incident,
-                entries,
-                cause=last.cause if last is not None else "unknown",
-                outcome=incident.close_reason or "closed",
-            )
+            entries = [await remembered(connection, incident) for incident in page]
+        for entry in entries:
+            yield entry
         if len(page) < _PAGE:
             return
         before = page[-1].id
