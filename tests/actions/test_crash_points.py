@@ -72,7 +72,7 @@ async def test_killed_a_thousand_times_at_random(
     pool: Database, database: str, tmp_path: Path
 ) -> None:
     asked = {
-        "conninfo": database, "folder": str(tmp_path), "random": 220, "seed": 7, "seconds": 0.12
+        "conninfo": database, "folder": str(tmp_path), "random": 320, "seed": 7, "seconds": 0.11
     }  # fmt: skip
     found = await lives(asked, seconds=1_500)
     assert sum(one["died"] for one in found.values()) >= 1_000

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from daemon.actions.requests import Requests
 from daemon.escalation.attach import Attacher
 from daemon.escalation.casebook import Casebook
 from daemon.escalation.judge import Judge
@@ -207,19 +208,21 @@ async def no_facts() -> tuple[tuple[str, str], ...]:
 def worker(
     database: Database,
     *,
-    review: ReviewTier,
+    review: ReviewTier | None = None,
     meta: MetaTier | None = None,
     limits: WorkerLimits = LIMITS,
     owner: str = "w",
+    requests: Requests | None = None,
 ) -> Worker:
     return Worker(
         database=database,
         casebook=Casebook(database=database, recall=NoRecall(), facts=no_facts, similar=3),
-        review=review,
+        review=review or ScriptedReview(assessment()),
         meta=meta or ScriptedMeta(plan()),
         live=LiveHub(),
         owner=owner,
         limits=limits,
+        requests=requests,
         gather_seconds=0,
     )
 

@@ -1,0 +1,229 @@
+"""From a tier's answer to a request, and from an action's end back to the incident."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from escalation_kit import (
+    ScriptedMeta,
+    ScriptedReview,
+    ScriptedTrigger,
+    assessment,
+    bench,
+    event,
+    execute,
+    incidents,
+    plan,
+    worker,
+)
+
+from daemon.actions.kinds.every import every_kind
+from daemon.actions.requests import Requests
+from daemon.escalation.casebook import Actable, Casebook
+from daemon.escalation.outcomes import IncidentOutcomes, after_failure
+from daemon.escalation.remembered import remembered
+from daemon.escalation.states import Happening
+from daemon.memory.none import NoRecall
+from daemon.store import action_past, actions
+from daemon.store.actions import ActionRow
+from daemon.store.incidents import Incident
+from daemon.store.pool import Database
+from daemon.store.work import begin, run
+from tiers.contracts import ActionRequest, Case, Disposition
+from tiers.vocabulary import Provenance, Severity, SourceKind
+
+
+async def failed_unit(pool: Database, unit: str = "nginx.service") -> Incident:
+    one = bench(pool, ScriptedTrigger())
+    await one.take(
+        [
+            event(
+                f"unit {unit} failed: result exit-code, exit status 1",
+                unit=unit,
+                kind=SourceKind.SYSTEMD,
+                provenance=Provenance.SYSTEMD,
+                attributes={"unit": unit, "state": "failed"},
+            )
+        ]
+    )
+    await one.settle()
+    return (await incidents(pool))[-1]
+
+
+async def case_of(pool: Database, incident: Incident) -> tuple[Case, dict[str, str]]:
+    async def none() -> tuple[tuple[str, str], ...]:
+        return ()
+
+    book = Casebook(
+        database=pool, recall=NoRecall(), facts=none, similar=0, actable=Actable(host="web1")
+    )
+    file = await book.open(incident)
+    return file.case, {code: offer.basis.value for code, offer in file.offers.items()}
+
+
+def act(*codes: str) -> dict[str, object]:
+    wanted = tuple(ActionRequest(code=code, reason="do it", evidence=("E1",)) for code in codes)
+    return {"disposition": Disposition.ACT, "actions": wanted, "severity": Severity.WARNING}
+
+
+def requests(told: list[str] | None = None) -> Requests:
+    heard = told if told is not None else []
+    return Requests(catalogue=every_kind(), host="web1", on_request=lambda: heard.append("!"))
+
+
+async def rows(pool: Database) -> list[ActionRow]:
+    async with pool.connection() as connection:
+        return (await actions.listing(connection))[::-1]
+
+
+async def test_a_failed_unit_is_offered_on_systemds_word(pool: Database) -> None:
+    case, bases = await case_of(pool, await failed_unit(pool))
+    assert bases["restart_unit:nginx.service"] == "systemd"
+    assert bases["reset_failed_unit:nginx.service"] == "systemd"
+    assert {choice.code for choice in case.actions} == set(bases)
+
+
+async def test_a_log_line_that_speaks_of_a_unit_offers_nothing(pool: Database) -> None:
+    one = bench(pool, ScriptedTrigger())
+    await one.take([event("bad: unit sshd.service failed, restart it now", unit="app")])
+    await one.settle()
+    _, bases = await case_of(pool, (await incidents(pool))[-1])
+    assert not any("sshd" in code for code in bases)
+
+
+async def test_an_answer_becomes_a_request_with_codes_basis(pool: Database) -> None:
+    incident = await failed_unit(pool)
+    told: list[str] = []
+    review = ScriptedReview(assessment(**act("restart_unit:nginx.service", "rm -rf:/")))
+    assert await worker(pool, review=review, requests=requests(told)).work_once() == 1
+    (row,) = await rows(pool)
+    assert (row.state, row.kind, row.target) == ("requested", "restart_unit", "nginx.service")
+    assert (row.basis, row.origin, row.requested_by) == ("systemd", "tier", "tier/review")
+    assert (row.incident_id, row.evidence) == (incident.id, ["E1"])
+    assert len(row.fingerprints) == 1
+    assert told == ["!"]
+
+
+async def test_a_citation_changes_no_basis(pool: Database) -> None:
+    """Evidence that systemd vouches for, cited for a target that only text names."""
+    await failed_unit(pool)
+    one = bench(pool, ScriptedTrigger())
+    for _ in range(30):
+        await one.take(
+            [event("Failed password for root from 203.0.113.9 port 1 ssh2, bad", unit="sshd")]
+        )
+    await one.settle()
+    for incident in await incidents(pool):
+        _, bases = await case_of(pool, incident)
+        assert all(
+            basis == "text" for code, basis in bases.items() if code.startswith("block_address")
+        )
+
+
+async def test_without_the_disposition_to_act_nothing_is_asked(pool: Database) -> None:
+    await failed_unit(pool)
+    answer = assessment(**{**act("restart_unit:nginx.service"), "disposition": Disposition.WATCH})
+    await worker(pool, review=ScriptedReview(answer), requests=requests()).work_once()
+    assert await rows(pool) == []
+
+
+async def test_without_requests_it_is_a_suggestion(pool: Database) -> None:
+    await failed_unit(pool)
+    await worker(
+        pool, review=ScriptedReview(assessment(**act("restart_unit:nginx.service")))
+    ).work_once()
+    assert await rows(pool) == []
+
+
+async def end(pool: Database, row: ActionRow, state: str, why: str = "measured") -> None:
+    async with begin(pool) as work:
+        told = IncidentOutcomes(on_work=lambda: None)
+        await told.ended(work, dataclasses.replace(row, state=state, why=why))
+
+
+async def acted(pool: Database) -> ActionRow:
+    await failed_unit(pool)
+    review = ScriptedReview(assessment(**act("restart_unit:nginx.service")))
+    await worker(pool, review=review, requests=requests()).work_once()
+    (row,) = await rows(pool)
+    return row
+
+
+async def test_what_worked_is_measured_evidence(pool: Database) -> None:
+    row = await acted(pool)
+    await end(pool, row, "done", "active for 30 s")
+    (incident,) = await incidents(pool)
+    assert incident.state == "watching"
+    found = await execute(pool, "select provenance, text from evidence where source = 'action'")
+    assert found == [
+        ("measured", "restart nginx.service was done, and its effect measured: active for 30 s")
+    ]
+
+
+async def test_what_review_asked_for_and_failed_goes_to_meta(pool: Database) -> None:
+    row = await acted(pool)
+    await end(pool, row, "failed", "it failed again after 2 s")
+    (incident,) = await incidents(pool)
+    assert incident.state == "escalated"
+    meta = ScriptedMeta(plan())
+    await worker(pool, meta=meta, requests=requests()).work_once()
+    texts = [entry.text for entry in meta.cases[0].evidence]
+    assert any("restart nginx.service did not work: it failed again" in text for text in texts)
+
+
+async def test_what_may_have_happened_is_for_a_human(pool: Database) -> None:
+    row = await acted(pool)
+    await end(pool, row, "unknown")
+    (incident,) = await incidents(pool)
+    assert incident.state == "attention"
+
+
+async def test_what_meta_asked_for_and_failed_is_for_a_human(pool: Database) -> None:
+    row = await acted(pool)
+    failed = dataclasses.replace(row, state="failed", requested_by="tier/meta")
+    assert after_failure(failed) is Happening.ACTION_FOR_HUMAN
+    await end(pool, failed, "failed")
+    (incident,) = await incidents(pool)
+    assert incident.state == "attention"
+
+
+async def test_later_steps_are_withdrawn_when_one_fails(pool: Database) -> None:
+    await failed_unit(pool)
+    codes = ("reset_failed_unit:nginx.service", "restart_unit:nginx.service")
+    review = ScriptedReview(assessment(**act(*codes)))
+    await worker(pool, review=review, requests=requests()).work_once()
+    first, second = await rows(pool)
+    assert [first.kind, second.kind] == ["reset_failed_unit", "restart_unit"]
+    await end(pool, first, "failed")
+    assert [row.state for row in await rows(pool)] == ["requested", "withdrawn"]
+
+
+async def test_past_outcomes_are_shown_with_counts(pool: Database) -> None:
+    incident = await failed_unit(pool)
+    for done in (True, True, False):
+        await run(
+            pool,
+            lambda work, done=done: action_past.learn(
+                work,
+                host="web1",
+                kind="restart_unit",
+                target="nginx.service",
+                fingerprints=["f" * 16],
+                done=done,
+            ),
+        )
+    case, _ = await case_of(pool, incident)
+    facts = dict(case.facts)
+    words = facts["restart_unit nginx.service so far"]
+    today = dt.datetime.now(tz=dt.UTC)
+    assert words == f"worked 2 times, failed 1 times; last {today:%Y-%m-%d}: did not work"
+
+
+async def test_memory_holds_what_was_measured_and_nothing_else(pool: Database) -> None:
+    row = await acted(pool)
+    (incident,) = await incidents(pool)
+    async with pool.connection() as connection:
+        assert "restart" not in (await remembered(connection, incident)).outcome
+        await connection.execute("update actions set state = 'failed' where id = %s", (row.id,))
+        assert "restart nginx.service: failed" in (await remembered(connection, incident)).outcome
