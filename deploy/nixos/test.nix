@@ -72,8 +72,10 @@
     with subtest("polkit lets it manage what is not critical, and nothing else"):
         machine.wait_for_unit("nginx.service")
         machine.succeed("sudo -u triaged systemctl restart nginx.service")
-        machine.fail("sudo -u triaged systemctl --no-ask-password stop sshd.service")
         machine.fail("sudo -u triaged systemctl --no-ask-password stop systemd-journald.service")
+        machine.fail("sudo -u triaged systemctl --no-ask-password stop postgresql.service")
+        machine.fail("sudo -u triaged systemctl --no-ask-password disable nginx.service")
+        machine.fail("sudo -u triaged systemd-run --no-ask-password --wait true")
 
     with subtest("others cannot reach it"):
         machine.fail("ss -Hltn | grep -E ':(8080|8081|8082|8083)' | grep -vE '127.0.0.1|\\[::1\\]'")

@@ -1,10 +1,12 @@
 # Evaluates module.nix without NixOS: nixpkgs' lib, and stubs for what the module sets of the rest.
 # `loose`: stubs that take anything and merge by attribute, else ones that are typed as in NixOS.
+# `packages`: whether there is a package set.
 {
   nixpkgsLib,
   module,
   configuration,
   loose ? false,
+  packages ? true,
 }:
 let
   lib = import nixpkgsLib;
@@ -136,7 +138,7 @@ lib.evalModules {
     module
     stubs
     configuration
-    { _module.args.pkgs = stubPkgs; }
+    { _module.args.pkgs = if packages then stubPkgs else throw "there are no packages"; }
   ];
 }
 // {

@@ -158,8 +158,8 @@ def _text(text: str) -> str:
 def _evaluate(expression: str, *, store: Path | None = None) -> subprocess.CompletedProcess[str]:
     given = (
         f"let lib = import {library()}; module = {NIXOS}/module.nix; "
-        f"harness = {{ loose ? false }}: configuration: import {HERE}/harness.nix "
-        f"{{ inherit module configuration loose; nixpkgsLib = {library()}; }}; in {expression}"
+        f"harness = more: configuration: import {HERE}/harness.nix "
+        f"({{ inherit module configuration; nixpkgsLib = {library()}; }} // more); in {expression}"
     )
     writing = () if store is None else ("--read-write-mode",)
     return _run("--eval", "--strict", "--json", *writing, "--expr", given, store=store)

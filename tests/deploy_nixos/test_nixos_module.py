@@ -10,6 +10,7 @@ from nix_kit import (
     FILES,
     OF_WHICH,
     SMALLEST,
+    evaluated,
     every_example,
     host,
     mistakes,
@@ -212,3 +213,16 @@ WARNINGS = {
 def test_what_is_odd_is_said(said: str) -> None:
     (warning,) = host(triaged(said), what="config.warnings")
     assert WARNINGS[said] in " ".join(warning.split())
+
+
+def test_options_mistakes_and_settings_need_no_packages() -> None:
+    """A manual of the options is made without any, and mistakes are told before one is fetched."""
+    found = evaluated(
+        "let host = (harness { packages = false; } { services.triaged.enable = true; }); in {"
+        " names = map (o: o.name) (lib.optionAttrSetToDocList host.options);"
+        " mistakes = builtins.filter (a: !a.assertion) host.config.assertions;"
+        " inherit (host.config.services.triaged) settings; }"
+    )
+    assert "services.triaged.llama-cpp.package" in found["names"]
+    assert found["mistakes"] == []
+    assert found["settings"]["api"]["port"] == 8083
