@@ -15,6 +15,10 @@ class Topic(enum.StrEnum):
     CLOSED = "closed"
     TIER_OUT = "tier out"
     TIER_BACK = "tier back"
+    PROPOSED = "proposed"
+    ENDED = "ended"
+    CONFIRM = "confirm"
+    SWITCHED = "switched"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from daemon.notify.action_words import action_notices
 from daemon.notify.channel import ChannelError, Sends
 from daemon.notify.message import Letter, Notice, Topic
 from daemon.notify.outages import TierState
 from daemon.notify.plan import letters
 from daemon.notify.settings import ChannelSettings, NotifySettings
 from daemon.notify.words import closed_notice, opened_notice, tier_notice
-from daemon.store import assessments, notices
+from daemon.store import action_reports, assessments, notices
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 from tiers.vocabulary import Severity
@@ -101,7 +102,7 @@ class Notifier:
     async def tell(self) -> int:
         """One look; returns how many messages went out. Raises `ChannelError` at the first that
         was not taken: it and the rest stay to be told."""
-        waiting = [*await self._incidents(), *await self._tiers()]
+        waiting = [*await self._incidents(), *await self._actions(), *await self._tiers()]
         sent = 0
         for letter in letters(
             waiting,
@@ -147,6 +148,13 @@ class Notifier:
             )
             for incident in closed
         ]
+
+    async def _actions(self) -> list[Notice]:
+        if not self._settings.actions:
+            return []
+        async with self._database.connection() as connection:
+            untold = await action_reports.untold(connection, channel=self._channel.name)
+        return list(action_notices(untold))
 
     async def _tiers(self) -> list[Notice]:
         if not self._settings.tiers:

@@ -24,6 +24,9 @@ class ChannelSettings(BaseModel):
     min_severity: Severity = Field(Severity.WARNING, description="least severity that is told")
     closed: bool = Field(True, description="tell too when something that was told is over")
     tiers: bool = Field(True, description="tell when a tier's model is out, and when it is back")
+    actions: bool = Field(
+        True, description="tell of proposals, of what became of actions, and of the stop switch"
+    )
     quiet: str | None = Field(
         None, description='hours in which only what is critical is told, local time: "22:00-07:00"'
     )

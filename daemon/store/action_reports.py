@@ -60,7 +60,8 @@ order by a.id limit %(limit)s
 """  # noqa: S608
 TO_CONFIRM = f"""
 select {_PREFIXED} from actions a
-where a.confirm_by > now() and a.confirmed_at is null and {_UNTOLD} 'confirm')
+where a.started_at is not null and a.confirm_by > now() and a.confirmed_at is null
+  and {_UNTOLD} 'confirm')
 order by a.id limit %(limit)s
 """  # noqa: S608
 TO_SWITCH = """
