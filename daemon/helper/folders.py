@@ -63,8 +63,8 @@ def sweep(
     folder: Path, *, older_than: float, now: float, seconds: float, remove: bool = True
 ) -> Swept:
     """Removes regular files of which nothing changed and nothing was read for `older_than`
-    seconds before `now`; without `remove` it only counts them. Stops after `seconds`. Raises `RefusedError` where the folder cannot be
-    reached without a link."""
+    seconds before `now`; without `remove` it only counts them. Stops after `seconds`. Raises
+    `RefusedError` where the folder cannot be reached without a link."""
     swept = Swept()
     walk = _Walk(
         before=now - older_than,

@@ -43,6 +43,13 @@ def _update(arguments: Arguments, context: Context) -> Done:
     return Done(detail=f"installed {len(wanted)} security updates", data={"output": words})
 
 
+def _list(arguments: Arguments, context: Context) -> Done:
+    arguments.end()
+    found = sorted(security_updates(context.programs))
+    data = {"manager": manager(context.programs), "packages": found[:_MOST]}
+    return Done(detail=f"{len(found)} security updates are listed", data=data)
+
+
 def _apt(wanted: tuple[str, ...], context: Context) -> str:
     words = ["install", "--only-upgrade", "--no-remove", "--no-install-recommends", *wanted]
     along = {f"{name}={version}" for name, version, _ in apt_simulated(words, context.programs)}
@@ -69,3 +76,6 @@ def _dnf(wanted: tuple[str, ...], context: Context) -> str:
 
 PACKAGE_CACHE_CLEAN = Verb(name="package-cache-clean", seconds=130.0, run=_clean)
 SECURITY_UPDATES = Verb(name="security-updates", seconds=1_800.0, run=_update)
+SECURITY_UPDATES_LIST = Verb(
+    name="security-updates-list", seconds=130.0, run=_list, with_any=("security-updates",)
+)

@@ -11,7 +11,11 @@ from daemon.helper.verbs.hello import HELLO
 from daemon.helper.verbs.journal_vacuum import JOURNAL_VACUUM
 from daemon.helper.verbs.log_rotate import LOG_ROTATE
 from daemon.helper.verbs.nixos import NIXOS
-from daemon.helper.verbs.packages import PACKAGE_CACHE_CLEAN, SECURITY_UPDATES
+from daemon.helper.verbs.packages import (
+    PACKAGE_CACHE_CLEAN,
+    SECURITY_UPDATES,
+    SECURITY_UPDATES_LIST,
+)
 from daemon.helper.verbs.process_end import PROCESS_END
 from daemon.helper.verbs.process_renice import PROCESS_RENICE
 from daemon.helper.verbs.remount import REMOUNT
@@ -40,6 +44,7 @@ VERBS: Mapping[str, Verb] = {
         UNBLOCK,
         BLOCKED,
         SECURITY_UPDATES,
+        SECURITY_UPDATES_LIST,
         CONTAINER_RESTART,
         CONTAINERS,
         NIXOS,
