@@ -13,6 +13,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
+from daemon.ledger import Head, NewEntry
+from daemon.store import ledger, work
 from daemon.store.cluster import ADMINISTRATOR
 from daemon.store.errors import StoreSetupError
 from daemon.store.install import Install, find_install
@@ -71,8 +73,10 @@ async def restore(store: Store, *, source: Path) -> None:
 
     What is there is put aside as the schema `replaced`, and taken back when the backup cannot be
     restored. Nothing else may use the store meanwhile. The embedded PostgreSQL's administrator
-    moves the schemas; what the backup holds is run as the daemon's role. Raises `StoreSetupError`
-    with what pg_restore said, or that a configured role may not replace its ledger.
+    moves the schemas; what the backup holds is run as the daemon's role. The ledger goes back with
+    the rest: its next entry says so, and names the head that was replaced. Raises
+    `StoreSetupError` with what pg_restore said, or that a configured role may not replace its
+    ledger.
     """
     _expect(source)
     if store.server is None and store.protection is not None and store.protection.by_rights:
@@ -83,6 +87,8 @@ async def restore(store: Store, *, source: Path) -> None:
         )
         raise StoreSetupError(msg)
     install = find_install()
+    async with store.pool.connection() as connection:
+        replaced = await ledger.head(connection)
     async with _moving(store) as connection:
         await connection.execute("alter schema public rename to replaced")
         await connection.execute("create schema public")
@@ -97,14 +103,22 @@ async def restore(store: Store, *, source: Path) -> None:
                 *(f"--dbname={_database(store)}", str(source)),
             ),
         )
+        await _settle(store)
+        await _record(store, replaced)
     except BaseException:
         async with _moving(store) as connection:
             await connection.execute("drop schema public cascade")
             await connection.execute("alter schema replaced rename to public")
         raise
-    await _settle(store)
     async with _moving(store) as connection:
         await connection.execute("drop schema replaced cascade")
+
+
+async def _record(store: Store, replaced: Head) -> None:
+    async with work.begin(store.pool) as unit:
+        unit.record(
+            NewEntry(kind="restore", actor="operator:local", body={"replaced_head": str(replaced)})
+        )
 
 
 @contextlib.asynccontextmanager

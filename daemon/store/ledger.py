@@ -24,6 +24,7 @@ select pg_advisory_xact_lock({_LOCK});
 select l.seq, l.hash, clock_timestamp()
 from (select 1) one left join (select seq, hash from ledger order by seq desc limit 1) l on true
 """  # noqa: S608 (a constant)
+NEWEST = "select seq, hash from ledger order by seq desc limit 1"
 INSERT = """
 insert into ledger (seq, at, kind, actor, incident_id, body, prev_hash, hash)
 select seq, at, kind, actor, incident_id, body::json, prev_hash, hash
@@ -126,6 +127,12 @@ async def append(connection: Connection, entries: Sequence[NewEntry]) -> tuple[E
         ),
     )
     return tuple(linked)
+
+
+async def head(connection: Connection) -> Head:
+    """The end of the chain as it is now."""
+    row = await (await connection.execute(NEWEST)).fetchone()
+    return Head() if row is None else Head(seq=row[0], hash=bytes(row[1]))
 
 
 async def read(

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import structlog
+
 from daemon.store.cluster import ADMINISTRATOR
 from daemon.store.embedded import EmbeddedServer, ServerState
 from daemon.store.errors import StoreSetupError
@@ -16,6 +18,8 @@ from daemon.store.partitions import Maintenance
 from daemon.store.pool import Database
 from daemon.store.protection import Protection, inspect
 from daemon.store.settings import StoreSettings
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,9 @@ async def open_store(
 
 async def _settle(server: EmbeddedServer) -> None:
     async with administrator(server.conninfo(role=ADMINISTRATOR)) as connection:
-        await settle(connection)
+        done = await settle(connection)
+    if done:
+        _log.info("rights in PostgreSQL were set right", statements=len(done))
 
 
 def read_dsn(settings: StoreSettings) -> str | None:

@@ -30,6 +30,9 @@ async def test_everything_comes_back(database: str, state_dir: Path) -> None:
         assert target.stat().st_mode & 0o077 == 0
 
         await writer.commit(Group.of([batch(keys="b")]))
+        async with work.begin(store.pool) as unit:
+            unit.record(NewEntry(kind="test", actor="a", body={"after": "the backup"}))
+        replaced = (await ledger.verify(store.pool)).head
         await restore(store, source=target)
         async with store.pool.connection() as connection:
             (counter,) = await accounting.counters(connection)
@@ -37,7 +40,10 @@ async def test_everything_comes_back(database: str, state_dir: Path) -> None:
         assert (counter.received, events) == (10, (1,))
         found = await ledger.verify(store.pool, expected=kept)
         assert found.holds
-        assert found.entries == 1
+        assert found.entries == 2
+        async with store.pool.connection() as connection:
+            (said,) = await ledger.latest(connection, limit=1)
+        assert (said.kind, said.content) == ("restore", {"replaced_head": str(replaced)})
         assert await migrate(store.pool) == ()
         again = await writer.commit(Group.of([batch(keys="a")]))
         assert sum(again.redelivered.values()) == 10

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -247,7 +250,7 @@ async def test_a_cluster_of_an_older_release_is_taken_over(state_dir: Path) -> N
         assert owners(conninfo)[ADMINISTRATOR] == {"ledger"}
 
 
-async def test_a_backup_of_an_older_release_comes_back_protected(state_dir: Path) -> None:
+async def test_what_is_restored_is_protected(state_dir: Path) -> None:
     target = state_dir / "backup"
     async with opened(state_dir) as store:
         for number in range(5):
@@ -258,7 +261,7 @@ async def test_a_backup_of_an_older_release_comes_back_protected(state_dir: Path
         for _ in range(2):  # what was restored can be replaced again
             await restore(store, source=target)
             await protected(store)
-            assert (await ledger.verify(store.pool, expected=head)).entries == 5
+            assert (await ledger.verify(store.pool, expected=head)).entries == 6  # says so itself
         damaged = state_dir / "damaged"
         damaged.write_bytes(target.read_bytes()[:-2000])
         with pytest.raises(StoreSetupError, match="pg_restore"):
@@ -268,7 +271,7 @@ async def test_a_backup_of_an_older_release_comes_back_protected(state_dir: Path
         await store.maintenance.run()
     async with opened(state_dir) as store:
         await protected(store)
-        assert (await ledger.verify(store.pool)).entries == 6
+        assert (await ledger.verify(store.pool)).entries == 7
 
 
 # --- a database that the operator provides --------------------------------------------------------
@@ -330,7 +333,7 @@ async def test_the_documented_statements_protect_a_provided_database(
         connection.execute(again.encode())
     async with open_store(settings, state_dir) as store:
         await protected(store)
-        assert (await ledger.verify(store.pool, expected=head)).entries == 2
+        assert (await ledger.verify(store.pool, expected=head)).entries == 3
 
 
 async def test_a_superuser_is_told_that_only_the_trigger_protects(
@@ -343,3 +346,26 @@ async def test_a_superuser_is_told_that_only_the_trigger_protects(
     async with open_store(StoreSettings(dsn=indirect), state_dir) as store:
         assert store.protection is not None
         assert not store.protection.by_rights  # RESET ROLE leads back
+
+
+async def test_commands_verify_while_the_daemon_runs_and_when_it_does_not(
+    own_cluster: Path,
+) -> None:
+    async def audit() -> dict[str, object]:
+        process = await asyncio.create_subprocess_exec(
+            *(str(Path(sys.executable).with_name("triaged")), "--state-dir", str(own_cluster)),
+            *("audit", "verify", "--json"),
+            stdout=asyncio.subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TRIAGED_CONFIG": ""},
+        )
+        said, _ = await process.communicate()
+        assert process.returncode == 0
+        found: dict[str, object] = json.loads(said)
+        return found
+
+    alone = await audit()
+    async with opened(own_cluster) as store:
+        found = await audit()
+        assert found["head"] == str((await ledger.verify(store.pool)).head)
+    assert alone == found
+    assert "triaged_daemon can only add" in str(found["protection"])
