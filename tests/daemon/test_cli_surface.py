@@ -40,6 +40,7 @@ COMMANDS = (
     "review",
     "memory",
     "keys",
+    "audit",
 )
 
 
