@@ -187,6 +187,20 @@ def test_a_stuck_daemon_is_found_by_the_watchdog(debian: Machine) -> None:
     debian.run("systemctl", "daemon-reload")
 
 
+def test_a_backup_brings_everything_back(debian: Machine) -> None:
+    as_triaged = ("runuser", "-u", "triaged", "--", "env", "HOME=/var/lib/triaged", "triaged")
+    debian.run("triaged", "inject", "error: told before the backup")
+    debian.until(lambda: _stored(debian, "told before the backup"), seconds=60, what="stored")
+    debian.run(*as_triaged, "backup", "/var/lib/triaged/out.tar", seconds=120)
+    refused = debian.run(*as_triaged, "restore", "/var/lib/triaged/out.tar", check=False)
+    assert refused.returncode != 0, "a daemon holds the state"
+    debian.run("systemctl", "stop", "triaged", seconds=120)
+    debian.run("rm", "-r", "/var/lib/triaged/postgres", "/var/lib/triaged/memory")
+    debian.run(*as_triaged, "restore", "/var/lib/triaged/out.tar", seconds=120)
+    debian.run("systemctl", "start", "triaged", seconds=180)
+    assert _stored(debian, "told before the backup")
+
+
 def test_a_stop_leaves_no_process(debian: Machine) -> None:
     debian.run("systemctl", "stop", "triaged", seconds=120)
     assert debian.say("ps", "-u", "triaged", "-o", "args=") == ""
