@@ -3,11 +3,12 @@
 {
   cfg,
   lib,
+  llama,
   models,
+  secrets,
 }:
 let
   network = import ./network.nix { inherit cfg lib; };
-  secrets = import ./secrets.nix { inherit cfg lib; };
   tierNames = [
     "trigger"
     "review"
@@ -139,7 +140,7 @@ in
         cannot. Set services.triaged.database.createLocally = true.'';
     }
     {
-      assertion = !cfg.llama-cpp.bundled || (cfg.package.bundledLlama or true);
+      assertion = cfg.llama-cpp.bundled != true || (cfg.package.bundledLlama or true);
       message = ''
         services.triaged.llama-cpp.bundled is set, and services.triaged.package has no llama-server. Make
         it with withBundledLlama = true, or leave bundled out.'';
@@ -163,9 +164,13 @@ in
   ++ each ofSecret secrets.all;
 
   warnings =
-    lib.optional (cfg.llama-cpp.bundled && cfg.llama-cpp.acceleration != "cpu") ''
+    lib.optional (cfg.llama-cpp.bundled == true && cfg.llama-cpp.acceleration != "cpu") ''
       services.triaged.llama-cpp.acceleration is "${cfg.llama-cpp.acceleration}", and the bundled llama-server computes on
       processors only. Set bundled = false, or acceleration = "cpu".''
+    # The package is not looked at where it need not be: it may not even be there.
+    ++ lib.optional (cfg.llama-cpp.acceleration != "cpu" && !llama.isBundled && llama.isTooOld) ''
+      services.triaged.llama-cpp.package is build ${toString llama.build} of llama.cpp, older than ${toString llama.minimum}, the oldest
+      that the daemon takes. Take a newer nixpkgs, or set llama-cpp.package.''
     ++ lib.optional (cfg.api.openFirewall && network.isLocal network.listens) ''
       services.triaged.api.openFirewall opens a port on which only loopback is listened to. Set
       services.triaged.api.host, or leave the port closed.''

@@ -1,7 +1,7 @@
 {
   description = "triaged: an AI system administrator with local models only";
 
-  # A nixpkgs with llama.cpp of build 11434 or later, and Python 3.13.
+  # Any with Python 3.13; a newer one has a newer llama.cpp.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =

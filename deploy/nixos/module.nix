@@ -1,7 +1,7 @@
 # services.triaged: the daemon, its models, its database and what it may do, on NixOS.
 # The guide is docs/nixos.md. In the order to read it in:
 #   options.nix, options-models.nix   what can be said
-#   settings.nix                      triaged.toml from it
+#   settings.nix                      triaged.toml from it; models.nix, llama.nix, secrets.nix
 #   units.nix, hardening.nix, network.nix   the units, as in deploy/systemd
 #   polkit.nix, helper.nix            what the user triaged may ask of systemd, and of root
 #   assertions.nix                    mistakes that are found before anything is built
@@ -15,12 +15,22 @@ let
   cfg = config.services.triaged;
   models = import ./models.nix { inherit cfg lib pkgs; };
   secrets = import ./secrets.nix { inherit cfg lib; };
-  assertions = import ./assertions.nix { inherit cfg lib models; };
+  llama = import ./llama.nix { inherit cfg lib; };
+  assertions = import ./assertions.nix {
+    inherit
+      cfg
+      lib
+      llama
+      models
+      secrets
+      ;
+  };
   units = import ./units.nix {
     inherit
       cfg
       lib
       configFile
+      llama
       models
       secrets
       ;
@@ -85,7 +95,7 @@ in
     environment.systemPackages = [
       cfg.package
     ]
-    ++ lib.optional (!cfg.llama-cpp.bundled) cfg.llama-cpp.package;
+    ++ lib.optional (!llama.isBundled) cfg.llama-cpp.package;
     environment.etc = {
       "triaged/triaged.toml".source = configFile;
     }

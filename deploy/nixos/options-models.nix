@@ -189,12 +189,13 @@ in
         '';
       };
       bundled = mkOption {
-        type = types.bool;
-        default = false;
+        type = types.nullOr types.bool;
+        default = null;
         example = true;
         description = ''
           Whether to run the llama-server in the package of triaged, made with `withBundledLlama`,
-          instead of `package`: for a nixpkgs whose llama.cpp is too old. It computes on processors only.
+          instead of `package`. It computes on processors only. `null`: where `acceleration` is `cpu` and
+          `package` says that it is older than what the daemon takes.
         '';
       };
       acceleration = mkOption {

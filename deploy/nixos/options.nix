@@ -8,6 +8,7 @@
 let
   inherit (lib) literalExpression mkOption types;
   cfg = config.services.triaged;
+  llama = import ./llama.nix { inherit cfg lib; };
 
   # What pkgs.formats.toml takes. Said here with lib alone, so that the options (and a manual of
   # them) can be had without building or even having a package set.
@@ -71,7 +72,9 @@ in
 
     package = mkOption {
       type = types.package;
-      default = pkgs.callPackage ./package.nix { };
+      default = pkgs.callPackage ./package.nix {
+        withBundledLlama = cfg.llama-cpp.bundled == true || llama.isTooOld;
+      };
       defaultText = literalExpression "pkgs.callPackage ./package.nix { }";
       example = literalExpression "pkgs.triaged.override { withBundledLlama = true; }";
       description = "The package of triaged.";

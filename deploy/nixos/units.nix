@@ -4,6 +4,7 @@
   cfg,
   lib,
   configFile,
+  llama,
   models,
   secrets,
 }:
@@ -37,7 +38,7 @@ let
     HOME = "/var/lib/triaged";
     PYTHONNOUSERSITE = "1";
   }
-  // lib.optionalAttrs (!cfg.llama-cpp.bundled) {
+  // lib.optionalAttrs (!llama.isBundled) {
     LLAMA_BIN = "${cfg.llama-cpp.package}/bin/llama-server";
   };
 

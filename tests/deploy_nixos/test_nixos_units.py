@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from nix_kit import ROOT, host, triaged
 
+from tiers.runtime.binary import MINIMUM_BUILD
+
 SYSTEMD = ROOT / "deploy" / "systemd"
 NAMES = ("triaged", "llama-trigger", "llama-review", "llama-meta")
 OTHERWISE = {"ExecStart", "ExecReload", "Environment", "LoadCredential"}
@@ -73,6 +75,34 @@ def test_the_daemon_and_the_models_have_the_configured_llama_server(units: dict[
     bundled = host(triaged("llama-cpp.bundled = true;"), what="config.systemd.services")
     for name in NAMES:
         assert "LLAMA_BIN" not in bundled[name]["environment"]
+
+
+OLD = 'pkgs.llama-cpp // { version = "0.4.0"; cmakeFlags = [ "-DLLAMA_BUILD_NUMBER:STRING=%d" ]; }'
+
+
+@pytest.mark.parametrize(
+    ("package", "bundled"),
+    [
+        ("pkgs.llama-cpp", False),
+        ('pkgs.llama-cpp // { version = "9297"; }', True),
+        ('pkgs.llama-cpp // { version = "11549"; }', False),
+        (OLD % (MINIMUM_BUILD - 1), True),
+        (OLD % MINIMUM_BUILD, False),
+    ],
+)
+def test_a_llama_server_that_is_too_old_is_not_run(package: str, bundled: bool) -> None:
+    said = f"llama-cpp.package = {package}; package = pkgs.triaged // {{ bundledLlama = true; }};"
+    units = host(triaged(said), what="config.systemd.services")
+    for name in NAMES:
+        assert ("LLAMA_BIN" in units[name]["environment"]) is not bundled
+
+
+def test_where_nothing_else_can_be_run_that_is_said() -> None:
+    said = f'llama-cpp.acceleration = "cuda"; llama-cpp.package = {OLD % 10_809};'
+    (warning,) = host(triaged(said), what="config.warnings")
+    assert f"is build 10809 of llama.cpp, older than {MINIMUM_BUILD}" in warning
+    units = host(triaged(said), what="config.systemd.services")
+    assert "LLAMA_BIN" in units["llama-meta"]["environment"]
 
 
 def test_where_the_daemon_runs_the_models_systemd_does_not() -> None:
