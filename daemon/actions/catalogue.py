@@ -60,7 +60,7 @@ class Catalogue:
             host=host,
             kind=kind,
             target=target,
-            parameters=_checked(kind, spec.parameters, parameters or {}),
+            parameters=checked_parameters(kind, spec.parameters, parameters or {}),
         )
 
     def sentence(self, action: Action) -> str:
@@ -70,9 +70,11 @@ class Catalogue:
         )
 
 
-def _checked(
+def checked_parameters(
     kind: str, parameters: tuple[Parameter, ...], given: Mapping[str, Any]
 ) -> dict[str, Value]:
+    """Values for all `parameters`, defaults filled in; `kind` is whose they are, for the sentence.
+    Raises `ParameterError`."""
     known = {parameter.name for parameter in parameters}
     if unknown := sorted(str(name)[:_SHOWN] for name in given if name not in known):
         takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from daemon.actions.host.host import Limits
 from daemon.actions.policy.settings import PolicySettings
+from daemon.actions.runbook_settings import NAME, RunbookSettings
 
 
 class CertificateSettings(BaseModel):
@@ -46,6 +47,20 @@ class ActionsSettings(PolicySettings):
     nixos_flake: str | None = Field(
         None, description="the NixOS configuration that may be built: /etc/nixos#host"
     )
+
+    runbooks: dict[str, RunbookSettings] = Field(
+        default_factory=dict,
+        description="sequences of actions with names: [actions.runbooks.NAME], and "
+        "[actions.runbooks.NAME.parameters.PARAMETER] for what is filled in",
+    )
+
+    @field_validator("runbooks")
+    @classmethod
+    def _runbook_names(cls, runbooks: dict[str, RunbookSettings]) -> dict[str, RunbookSettings]:
+        for name in runbooks:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a runbook; use a-z, 0-9, _ and -")
+        return runbooks
 
     @field_validator("never_block")
     @classmethod

@@ -46,6 +46,9 @@ def toml(value: Any) -> str:
             return f'"{escaped}"'
         case tuple() | list():
             return f"[{', '.join(toml(entry) for entry in value)}]"
+        case dict():
+            entries = (f"{toml(key)} = {toml(entry)}" for key, entry in value.items())
+            return f"{{{', '.join(entries)}}}"
         case SecretStr():
             raise TypeError("a secret has no default")
         case _:
