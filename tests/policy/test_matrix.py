@@ -15,11 +15,14 @@ import pytest
 from matrix_kit import REST, TARGETS, Case, Row, all_cases, case_facts, folded, reading
 from policy_kit import WEDNESDAY_NOON, facts
 
-from daemon.actions.action import Blast, Risk
+from daemon.actions.action import Blast, Risk, TargetType, Value
+from daemon.actions.kind import Parameter
+from daemon.actions.kinds.every import every_kind
 from daemon.actions.policy.decide import decide
 from daemon.actions.policy.facts import Autonomy, Origin, Past, Verdict
 from daemon.actions.policy.rules import RULES, TOO_MANY_WAITING
 from daemon.actions.policy.settings import PolicySettings
+from daemon.actions.policy.suppose import suppose
 from tiers.vocabulary import Provenance
 
 DOCS = Path(__file__).parents[2] / "docs" / "policy-matrix.md"
@@ -118,7 +121,12 @@ def document(cases: Sequence[Case], rows: Sequence[Row]) -> str:
             for number, rule in enumerate((*RULES, TOO_MANY_WAITING), 1)
         ),
     )
-    return head + main + TOTALS + totals + OBSTRUCTED + obstructed + ORDER + ordered
+    kinds = table(
+        ("kind", "risk", "felt by", "reversible", "noticed", *Autonomy), every_kinds_row()
+    )
+    return "".join(
+        (head, main, TOTALS, totals, KINDS, kinds, OBSTRUCTED, obstructed, ORDER, ordered)
+    )
 
 
 HEAD = """# The policy's matrix
@@ -142,6 +150,13 @@ TOTALS = """
 How many of the combinations come to what:
 
 """
+KINDS = """
+## Every kind of action
+
+What each comes to when a tier asks for it on systemd's or the kernel's word, on a target that is
+not critical by its name, with its parameters as they are by default. Mounts always are critical.
+
+"""
 OBSTRUCTED = """
 ## What stands in the way
 
@@ -162,6 +177,56 @@ def table(head: Iterable[object], body: Iterable[Sequence[str]]) -> str:
     titles = [str(title) for title in head]
     lines = [titles, ["---"] * len(titles), *body]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+SAMPLES = {
+    TargetType.UNIT: "nginx.service",
+    TargetType.TIMER: "backup.timer",
+    TargetType.MOUNT: "/srv",
+    TargetType.PROCESS: "4242:123456",
+    TargetType.ADDRESS: "192.0.2.7",
+    TargetType.NETWORK: "192.0.2.0/24",
+    TargetType.PATH: "/var/tmp",
+    TargetType.CONTAINER: "web",
+    TargetType.LOG: "nginx",
+    TargetType.GENERATION: "42",
+    TargetType.PACKAGES: "packages",
+    TargetType.JOURNAL: "journal",
+    TargetType.RUNBOOK: "example",
+    TargetType.FLAKE: "/etc/nixos#host",
+    TargetType.CERTIFICATE: "web",
+}
+
+
+def every_kinds_row() -> Iterable[Sequence[str]]:
+    catalogue = every_kind()
+    for kind in catalogue:
+        spec = kind.spec
+        given = {
+            parameter.name: sample(parameter)
+            for parameter in spec.parameters
+            if parameter.default is None
+        }
+        action = catalogue.action(
+            host="h", kind=spec.name, target=SAMPLES[spec.target], parameters=given
+        )
+        made = suppose(action, kind, at=WEDNESDAY_NOON)
+        decided = (decide(made, PolicySettings(autonomy=level)) for level in Autonomy)
+        yield (
+            f"`{spec.name}`",
+            made.risk.value,
+            made.blast.value,
+            "yes" if made.reversible else "no",
+            "yes" if made.disruptive else "no",
+            *(f"{each.verdict.value}: {each.rule}" for each in decided),
+        )
+
+
+def sample(parameter: Parameter) -> Value:
+    if parameter.choices:
+        return parameter.choices[0]
+    least = int(parameter.least or 1)
+    return {int: least, bool: False, str: "x" * least}[parameter.type]
 
 
 def shown_row(row: Row) -> tuple[str, ...]:
