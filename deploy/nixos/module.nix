@@ -111,8 +111,9 @@ in
     };
 
     systemd = {
-      inherit (units) services sockets targets;
-    };
+      inherit (units) services targets;
+    }
+    // lib.optionalAttrs cfg.helper.enable { inherit (units) sockets; };
 
     security.polkit = lib.optionalAttrs (cfg.polkit.enable && cfg.autonomy != "observe") {
       enable = true;

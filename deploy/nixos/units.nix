@@ -208,17 +208,15 @@ in
   }
   // lib.optionalAttrs cfg.helper.enable { "triaged-helper@" = helper; };
 
-  sockets = lib.optionalAttrs cfg.helper.enable {
-    triaged-helper = {
-      description = "Socket of triaged's helper";
-      wantedBy = [ "sockets.target" ];
-      listenStreams = [ "/run/triaged-helper/socket" ];
-      socketConfig = {
-        Accept = true;
-        SocketUser = "root";
-        SocketGroup = "triaged";
-        SocketMode = "0660";
-      };
+  sockets.triaged-helper = {
+    description = "Socket of triaged's helper";
+    wantedBy = [ "sockets.target" ];
+    listenStreams = [ "/run/triaged-helper/socket" ];
+    socketConfig = {
+      Accept = true;
+      SocketUser = "root";
+      SocketGroup = "triaged";
+      SocketMode = "0660";
     };
   };
 }

@@ -1,14 +1,17 @@
-"""docs/nixos.md and flake.nix: every configuration in them is one that works."""
+"""docs/nixos.md, flake.nix and test.nix: every configuration in them is one that works."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+import typer.main
 from nix_kit import FILES, NIXOS, ROOT, evaluated, mistakes, parsed
 from test_nixos_package import wheels
 
+from daemon.cli import main
 from daemon.helper.verbs.table import VERBS
 
 PAGE = (ROOT / "docs" / "nixos.md").read_text()
@@ -48,6 +51,20 @@ def test_our_flake_gives_what_the_page_names() -> None:
     assert Path(found["checks"]["x86_64-linux"]["vm"]) == NIXOS / "test.nix"
     assert set(found["packages"]["aarch64-linux"]) == {"default", "triaged", "triaged-with-llama"}
     assert found["overlays"] == ["default"]
+
+
+def test_the_virtual_machines_test_is_one() -> None:
+    """It cannot be run here: its machine is one that the module takes, its script is Python, and
+    every command of triaged's in it is one."""
+    test = f"import {NIXOS}/test.nix {{ pkgs.callPackage = _: arguments: arguments; }}"
+    script = evaluated(f"({test}).testScript")
+    ast.parse(script)
+    commands = getattr(typer.main.get_command(main.app), "commands", {})
+    called = set(re.findall(r"(?:\"|-u triaged )triaged ([a-z][a-z-]*)", script))
+    assert {"status", "check-config", "backup", "inject", "incidents"} <= called
+    assert [name for name in called if name not in commands] == []
+    configured = f'(builtins.removeAttrs ({test}).nodes.machine.services.triaged [ "package" ])'
+    assert mistakes(f"services.triaged = {configured};") == []
 
 
 def test_the_page_names_every_wheel() -> None:
