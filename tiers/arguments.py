@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from tiers.contracts import ToolSpec
+from tiers.question_words import PLAIN, SILENT, bare_word, whole
 
 _PATH = re.compile(r"(?<![\w/])/(?:[\w.@+-]+/?)*")
 _ROOT = re.compile(r"\broot (?:filesystem|partition|disk|volume|fs)\b", re.IGNORECASE)
@@ -25,12 +25,14 @@ _LINES = re.compile(
     re.IGNORECASE,
 )
 _SPAN = re.compile(
-    r"(?:(?<!\w)(\d{1,4})\s*|\b(an|a|one|two|three|few|couple)\s+(?:of\s+)?|\b)"
+    r"(?:(?<!\w)(\d{1,4})\s*|\b(an|a|one|two|three|few|couple|last|past)\s+(?:of\s+)?|\b)"
     r"(hours?|hrs?|h|days?|d|weeks?|months?|stunden?|tage?n?|wochen?)\b",
     re.IGNORECASE,
 )
 _SPAN_HOURS = {"h": 1, "s": 1, "d": 24, "t": 24, "w": 168, "m": 720}
-_SPAN_WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "few": 3, "couple": 2}
+_SPAN_WORDS = {
+    "a": 1, "an": 1, "one": 1, "last": 1, "past": 1, "two": 2, "three": 3, "few": 3, "couple": 2,
+}  # fmt: skip
 _DAY_WORDS = {
     "today": 24,
     "heute": 24,
@@ -58,14 +60,6 @@ _WORD_SYNONYMS = {
     "temperature": ("temp", "hot", "heat"),
 }
 
-_PLAIN = frozenset(
-    word
-    for line in Path(__file__).with_name("plain_words.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-    for word in line.split()
-)
-"""Words that are no names of things. Everything else in a question may be one."""
-
 
 def fill(spec: ToolSpec, question: str) -> dict[str, Any] | None:
     """The arguments that the question holds; None when a required one is not there."""
@@ -84,7 +78,8 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
 
     Texts must stand in the question and numbers too; a made-up optional argument is left out, a
     made-up required one stays when the question holds no better (the tool then says what is
-    wrong with it). What the question says plainly (a path, a port, a span of time) is added.
+    wrong with it). A name that was copied in part becomes the whole word of the question. What the
+    question says plainly (a path, a port, a span of time, quoted words) is added.
     """
     properties: Mapping[str, Mapping[str, Any]] = spec.parameters.get("properties", {})
     required = spec.parameters.get("required", [])
@@ -95,7 +90,11 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
         if schema is None:
             continue
         better = _value(name, schema, question)
-        shown = better if name in _PLAINLY else None
+        shown = better if _is_plain(name, question) else None
+        if name in _COPIED and "enum" not in schema:
+            value = whole(str(value), question, several=name in _SEARCHED)
+            if name == "unit" and value.isdigit():
+                value = ""  # a number of lines
         if shown is None and _said(value, schema, said):
             kept[name] = value
             continue
@@ -104,7 +103,7 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
         elif name in required:
             kept[name] = value
     for name, schema in properties.items():
-        if name not in kept and (name in required or name in _PLAINLY):
+        if name not in kept and (name in required or _is_plain(name, question)):
             value = _value(name, schema, question)
             if value is not None:
                 kept[name] = value
@@ -113,7 +112,14 @@ def repaired(spec: ToolSpec, arguments: Mapping[str, Any], question: str) -> dic
 
 def names_in(text: str) -> list[str]:
     """The words that may be names of things, in order: those that no plain word is."""
-    return [word for word in _NAME.findall(text) if word.lower() not in _PLAIN]
+    return [word for word in _NAME.findall(text) if word.lower() not in PLAIN]
+
+
+def _is_plain(name: str, question: str) -> bool:
+    """Whether the question shows an argument by its form, so that a model may have missed it."""
+    if name == "process":
+        return _PID.search(question) is not None
+    return name in _PLAINLY or (name in _SEARCHED and _QUOTED.search(question) is not None)
 
 
 def _said(value: Any, schema: Mapping[str, Any], said: str) -> bool:
@@ -193,12 +199,20 @@ def _process(question: str) -> str | None:
 
 
 def _words(question: str) -> str | None:
-    """What to search for: the quoted words, else the names, in order."""
+    """What to search for: the quoted words, else the longest row of words that are not plain."""
     quoted = _QUOTED.search(question)
     if quoted:
         return quoted[1]
-    names = [word for word in _NAME.findall(question) if word.lower() not in _PLAIN]
-    return " ".join(names[:4]) or None
+    rows: list[list[str]] = [[]]
+    for word in question.split():
+        bare = bare_word(word)
+        if not bare or bare.isdigit() or bare.lower() in SILENT:
+            rows.append([])
+            continue
+        rows[-1].append(bare)
+        if not word.endswith(bare):  # a comma ends a row
+            rows.append([])
+    return " ".join(max(rows, key=len)[:4]) or None
 
 
 def _thing(question: str) -> str | None:
@@ -210,13 +224,16 @@ def _thing(question: str) -> str | None:
         return found[1]
     for found in _BESIDE.finditer(question):
         word = found[1] or found[2]
-        if word.lower() not in _PLAIN:
+        if word.lower() not in PLAIN:
             return str(word)
     bare = _PATH.sub(" ", question)
     names = (word.split("'")[0].rstrip(".:-") for word in _NAME.findall(bare))
-    return next((word for word in names if word.lower() not in _PLAIN), None)
+    return next((word for word in names if word.lower() not in PLAIN), None)
 
 
+_COPIED = frozenset({"unit", "process", "query", "text"})
+"""Arguments that are words of the question."""
+_SEARCHED = frozenset({"query", "text"})
 _PLAINLY = frozenset({"path", "port", "lines", "hours", "interface"})
 """Arguments that a question shows by their form, so that a model may forget them."""
 

@@ -6,7 +6,7 @@ import re
 
 _CHANGES = re.compile(
     r"^\W*(?:please\s+|can you\s+|could you\s+|go\s+|now\s+)*"
-    r"(?:(?:re)?start|re(?:boot|load)|stop|kill|delete|remove|(?:un)?install|upgrade|update|disable"
+    r"(?:(?:re)?start(?!\s+(?:counts?|times?|reason)\b)|re(?:boot|load)|stop|kill|delete|remove|(?:un)?install|upgrade|update|disable"
     r"|enable|(?:un)?mask|umount|unmount|format|chmod|chown|shut\s?down|set|change|edit|write"
     r"|create|move|rename|add|drop|purge|wipe|erase|free up|clean)\b",
     re.IGNORECASE,

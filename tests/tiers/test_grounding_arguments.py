@@ -122,3 +122,41 @@ def test_made_up_arguments_are_mended_or_left_out() -> None:
     assert repaired(disk, {"path": "/srv"}, "how full are the disks") == {}
     assert repaired(disk, {"path": "/srv", "x": 1}, "how full is /srv") == {"path": "/srv"}
     assert repaired(log, {"unit": "ssh", "lines": 77}, "log of ssh") == {"unit": "ssh"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "copied", "question", "mended"),
+    [
+        ("unit_log", {"unit": "data"}, "log of data-export.timer", {"unit": "data-export.timer"}),
+        ("unit_log", {"unit": "25"}, "25 lines of coturn", {"unit": "coturn", "lines": 25}),
+        ("unit_status", {"unit": "verify"}, "please verify that ntfy runs", {"unit": "ntfy"}),
+        ("process_detail", {"process": "PID"}, "more about PID 20455", {"process": "20455"}),
+        ("process_detail", {"process": "beam"}, "files of beam-smp", {"process": "beam-smp"}),
+        ("event_query", {"text": "route"}, 'how often "no route" came', {"text": "no route"}),
+        ("event_query", {"text": "4-fs"}, "events with EXT4-fs", {"text": "EXT4-fs"}),
+        (
+            "event_query",
+            {"text": "error messages"},
+            "any I/O error messages",
+            {"text": "I/O error"},
+        ),
+        ("incident_search", {"query": "open"}, "what incidents are open", {}),
+        ("incident_search", {"query": "memory"}, "incidents about memory", {"query": "memory"}),
+        (
+            "metric_history",
+            {"metric": "load"},
+            "how was the load in the last day",
+            {"metric": "load", "hours": 24},
+        ),
+    ],
+)
+def test_what_was_copied_in_part_is_made_whole(
+    tool: str, copied: dict[str, Any], question: str, mended: dict[str, Any]
+) -> None:
+    assert repaired(SPECS[tool], copied, question) == mended
+
+
+@given(st.sampled_from(sorted(SPECS)), st.text(max_size=120), st.text(max_size=200))
+def test_any_copy_is_taken(tool: str, copied: str, question: str) -> None:
+    names = SPECS[tool].parameters["properties"]
+    repaired(SPECS[tool], dict.fromkeys(names, copied), question)
