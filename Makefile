@@ -46,7 +46,7 @@ wheelhouse: setup ## everything that deploy/install.sh needs offline, in build/w
 	  -r requirements/run.txt -d $(WHEELHOUSE)/wheels
 	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-index \
 	  -w $(WHEELHOUSE)/wheels .
-	@cp -r requirements/run.txt deploy/install.sh deploy/systemd deploy/triaged.example.toml $(WHEELHOUSE)/
+	@cp -r requirements/run.txt deploy/install.sh deploy/systemd deploy/actions deploy/triaged.example.toml $(WHEELHOUSE)/
 	@echo "$(WHEELHOUSE) is whole: copy it to the host and run install.sh there"
 
 test-host: wheelhouse ## a real Debian in systemd-nspawn: needs root, debootstrap, systemd-container

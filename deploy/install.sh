@@ -10,7 +10,7 @@ units=/etc/systemd/system
 command_link=/usr/local/bin/triaged
 ready_seconds=600
 
-verb=install wheelhouse='' python='' models='' api='' gpu=no dry=no yes=no start=yes keep=ask
+verb=install wheelhouse='' python='' models='' api='' gpu=no actions=no dry=no yes=no start=yes keep=ask
 changed=no
 
 usage() {
@@ -28,6 +28,8 @@ install.sh uninstall   remove the program; asks before state is removed
   --api daemon         the daemon answers on port 8083 itself (default)
   --api apart          triaged-api answers there, a process of its own
   --gpu                let the models reach the GPU
+  --allow-actions      let the user triaged change this host, as far as it says first; the level
+                       of autonomy stays what the configuration says
   --no-start           install, and start nothing
   --keep-state         uninstall: keep state and configuration without asking
   --purge              uninstall: remove state, configuration and user without asking
@@ -127,6 +129,7 @@ make_release() {
   "$goal/bin/pip" --isolated install -q --disable-pip-version-check --no-cache-dir --no-index --no-deps "$wheel"
   mkdir -p "$goal/share"
   cp -r "$wheelhouse/systemd" "$wheelhouse/install.sh" "$goal/share/"
+  [[ ! -d $wheelhouse/actions ]] || cp -r "$wheelhouse/actions" "$goal/share/"
   "$goal/bin/triaged" --version >/dev/null
   touch "$goal/.whole"
 }
@@ -191,6 +194,64 @@ unit_files() {
   fi
 }
 
+# What --allow-actions grants: a rule of polkit, and a root helper with the verbs of its helper.toml.
+polkit_rule=/etc/polkit-1/rules.d/50-triaged.rules
+helper_socket=$units/triaged-helper.socket
+helper_verbs=(
+  unit-file restart-limit reversal-arm reversal-cancel journal-vacuum tmp-clean package-cache-clean
+  log-rotate process-end process-renice block unblock
+)
+
+has_actions() { [[ $actions == yes || -e $helper_socket ]]; }
+
+say_actions() {
+  say "  --allow-actions grants to the user triaged, and to nobody else:"
+  say "    by polkit: start, stop, restart and reload units that are not critical ($polkit_rule)"
+  if [[ -e $etc/helper.toml ]]; then
+    say "    by the root helper: what $etc/helper.toml lists already; it stays as it is"
+  else
+    say "    by the root helper: ${helper_verbs[*]}"
+    say "    ($etc/helper.toml, which root changes at any time; 'verbs = []' takes all of it back)"
+  fi
+  say "  What is done with it is up to [actions] in $etc/triaged.toml: autonomy, deny, ask, limits."
+}
+
+# put_root SOURCE TARGET: as put_file, for what has to be root's whatever the folder's owner is.
+put_root() { cmp -s "$1" "$2" || step "write $2" install -D -o root -g root -m 0644 "$1" "$2"; }
+
+make_helper_toml() {
+  local list
+  list=$(printf ', "%s"' "${helper_verbs[@]}")
+  sed "s/^verbs = \[\]$/verbs = [${list:2}]/" "$1" >"$etc/helper.toml.new"
+  chown root:root "$etc/helper.toml.new"
+  chmod 0644 "$etc/helper.toml.new"
+  mv "$etc/helper.toml.new" "$etc/helper.toml"
+}
+
+action_files() {
+  local source=$1/actions
+  [[ -d $source ]] || die "$1 has no folder 'actions': run 'make wheelhouse' again"
+  [[ $actions == no ]] || say_actions
+  put_root "$source/polkit/50-triaged.rules" "$polkit_rule"
+  put_root "$source/systemd/triaged-helper.socket" "$helper_socket"
+  put_root "$source/systemd/triaged-helper@.service" "$units/triaged-helper@.service"
+  [[ -e $etc/helper.toml ]] || step "write $etc/helper.toml" make_helper_toml "$source/helper.toml"
+}
+
+enable_helper() {
+  systemctl daemon-reload
+  systemctl -q enable triaged-helper.socket
+  systemctl restart triaged-helper.socket
+}
+
+# The grants go with the program, helper.toml among them: it would speak for the next installation.
+remove_actions() {
+  ! has_systemd || systemctl -q disable --now triaged-helper.socket 2>/dev/null || true
+  rm -f "$polkit_rule" "$helper_socket" "$units/triaged-helper@.service" "$etc/helper.toml"
+  rm -f "$units"/triaged-helper@.service.d/{packages,mounts}.conf
+  rmdir "$units/triaged-helper@.service.d" 2>/dev/null || true
+}
+
 enable_units() {
   systemctl daemon-reload
   local services=(triaged.target triaged.service)
@@ -250,6 +311,7 @@ install_release() {
     step "make the user triaged and the folders $etc, /srv/triaged/models" make_user
   fi
   [[ -e $etc/triaged.toml ]] || step "write $etc/triaged.toml" make_config
+  ! has_actions || action_files "$wheelhouse"
   if [[ $before != "$release" ]]; then
     step "make $prefix/current point to it" switch_to "$release"
     [[ -z $before || $dry == yes ]] || echo "$before" >"$prefix/previous"
@@ -264,6 +326,7 @@ install_release() {
     say "  nothing: it is installed and runs."
     return
   fi
+  ! has_actions || step "let systemd listen for the root helper" enable_helper
   step "let systemd start triaged.target at boot" enable_units
   step "start it, and wait until it answers" start_or_go_back "$before"
   [[ $dry == yes ]] || say "triaged runs. Look with: triaged status; triaged doctor; journalctl -u triaged"
@@ -348,6 +411,8 @@ remove_state() {
 uninstall() {
   say "It will:"
   ! has_systemd || step "stop triaged and its models" stop_all
+  [[ ! -e $helper_socket && ! -e $polkit_rule ]] ||
+    step "take back what --allow-actions granted, $etc/helper.toml with it" remove_actions
   step "remove $prefix, its units and $command_link" remove_program
   case $keep in
     keep) say "State in $state and configuration in $etc stay." ;;
@@ -371,6 +436,7 @@ while (($#)); do
     --dry-run) dry=yes ;;
     --yes | -y) yes=yes ;;
     --gpu) gpu=yes ;;
+    --allow-actions) actions=yes ;;
     --no-start) start=no ;;
     --keep-state) keep=keep ;;
     --purge) keep=purge ;;
