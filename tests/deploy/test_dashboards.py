@@ -147,7 +147,7 @@ def test_what_dashboards_shall_show_is_shown() -> None:
         for panel in json.loads(path.read_text())["panels"]
         if panel["type"] == "row"
     }
-    assert rows >= {"Tiers", "Latency of answers", "Queue", "Incidents"}
+    assert rows >= {"Tiers", "Latency of answers", "Queue", "Incidents", "Actions"}
     assert rows >= {"The process and memory", "What models are spent on"}
 
 
