@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.actions.action import Action
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError
 from daemon.actions.kinds.every import every_kind
 from daemon.actions.policy.examples import ExamplesError, moment, parse_examples, try_examples
 from daemon.actions.policy.explain import explain as explained
-from daemon.actions.policy.facts import Autonomy, Origin, Past
-from daemon.actions.policy.suppose import suppose
+from daemon.actions.policy.facts import Autonomy, Origin
+from daemon.actions.policy.suppose import NAMES_TELL, suppose
 from daemon.actions.settings import ActionsSettings
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError, Exit
+from daemon.cli.policy_look import Seen, catalogue_of, critical_globs, look
 from daemon.cli.policy_views import (
     explanation_view,
     policy_json,
@@ -29,11 +28,8 @@ from daemon.cli.policy_views import (
     tried_json,
     tried_view,
 )
+from daemon.cli.render import line
 from daemon.config.load import ConfigError, load_config
-from daemon.logs import configure_logs
-from daemon.store import action_past
-from daemon.store.errors import StoreError
-from daemon.store.open import open_store
 from tiers.vocabulary import Provenance
 
 app = typer.Typer(
@@ -75,7 +71,9 @@ def explain(
     ] = None,
     live: Annotated[
         bool,
-        typer.Option("--live", help="Count what happened before, and look at the stop switch."),
+        typer.Option(
+            "--live", help="Look at this host, at what happened before, and at the stop switch."
+        ),
     ] = False,
     policy: _Policy = None,
     as_json: _Json = False,
@@ -83,7 +81,7 @@ def explain(
     """What policy says about an action, the rule that says so, and all that it rests on."""
     shared: Context = context.obj
     settings = policy_settings(shared, policy, level=level)
-    catalogue = every_kind()
+    catalogue = catalogue_of(settings)
     try:
         found = catalogue.kind(kind)
         action = catalogue.action(
@@ -95,22 +93,31 @@ def explain(
         when = datetime.now(tz=UTC).astimezone() if at is None else moment(at)
     except (ActionError, ValueError) as error:
         raise CommandError(str(error), code=Exit.USAGE) from error
-    past, stopped = _past(shared, action, settings) if live else (Past(), False)
-    facts = suppose(
-        action,
-        found,
-        at=when,
-        basis=basis,
-        origin=origin,
-        past=past,
-        stopped=stopped,
-        critical_globs=settings.critical,
-    )
+    seen = look(shared, action, found, settings) if live else Seen()
+    try:
+        facts = suppose(
+            action,
+            found,
+            at=when,
+            basis=basis,
+            origin=origin,
+            past=seen.past,
+            stopped=seen.stopped,
+            target=seen.target,
+            critical_globs=critical_globs(shared, settings),
+        )
+    except ActionError as error:
+        raise CommandError(str(error), code=Exit.USAGE) from error
     explanation = explained(facts, settings)
     if as_json:
         print_json({"action": catalogue.sentence(action), "live": live} | explanation.to_json())
         return
-    out.print(explanation_view(explanation, sentence=catalogue.sentence(action), live=live))
+    critical = line(facts.critical)
+    if not critical:
+        by_name = found.spec.target in NAMES_TELL
+        critical = "no" if live else "no, by its name" if by_name else "only the host can say"
+    sentence = catalogue.sentence(action)
+    out.print(explanation_view(explanation, sentence=sentence, critical=critical, live=live))
 
 
 @app.command("test", epilog="triaged policy test /etc/triaged/policy-examples.toml")
@@ -144,7 +151,10 @@ def hold(
         lines = "\n".join(f"{path}: {line}" for line in str(error).splitlines())
         raise CommandError(lines, code=Exit.CONFIG) from error
     tried = try_examples(
-        examples, settings=settings, catalogue=every_kind(), critical=settings.critical
+        examples,
+        settings=settings,
+        catalogue=catalogue_of(settings),
+        critical=critical_globs(shared, settings),
     )
     if as_json:
         print_json([tried_json(each) for each in tried])
@@ -160,7 +170,7 @@ def show(
 ) -> None:
     """The policy in force, in words, and what in it can have no effect."""
     settings = policy_settings(context.obj, policy, level=level)
-    kinds = known_kinds()
+    kinds = catalogue_of(settings).names()
     if as_json:
         print_json(policy_json(settings, kinds))
     else:
@@ -203,42 +213,3 @@ def _parameters(catalogue: Catalogue, kind: str, given: Sequence[str]) -> dict[s
         truth = {"true": True, "false": False}.get(value.lower())
         found[name] = truth if types.get(name) is bool and truth is not None else value
     return found
-
-
-def _past(shared: Context, action: Action, settings: ActionsSettings) -> tuple[Past, bool]:
-    """What the store knows of it. Raises `CommandError`."""
-    loaded = shared.load()
-    state = shared.state(loaded)
-
-    async def read() -> action_past.PastRow:
-        async with (
-            open_store(loaded.settings.store, state, application_name="triaged policy") as store,
-            store.pool.connection() as connection,
-        ):
-            return await action_past.past(
-                connection,
-                host=action.host,
-                kind=action.kind,
-                target=action.target,
-                content_hash=action.content_hash,
-                incident_id=None,
-                strike_hours=settings.limits.strike_hours,
-            )
-
-    configure_logs(level="warning", format="console")
-    try:
-        row = asyncio.run(read())
-    except OSError as error:
-        raise CommandError(f"{error.filename or state}: {error.strerror}") from error
-    except StoreError as error:
-        raise CommandError(str(error)) from error
-    return Past(
-        in_hour=row.in_hour,
-        kind_in_hour=row.kind_in_hour,
-        target_in_hour=row.target_in_hour,
-        failures=row.failures,
-        last_failed=row.last_failed,
-        waiting=row.waiting,
-        unfinished_on_target=row.unfinished_on_target,
-        denied=row.denied,
-    ), row.stopped

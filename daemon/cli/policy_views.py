@@ -32,8 +32,10 @@ def verdict_text(verdict: Verdict) -> Text:
     return Text(verdict.value, style=STYLES[verdict])
 
 
-def explanation_view(explanation: Explanation, *, sentence: str, live: bool) -> RenderableType:
-    """The decision first, then what it rests on."""
+def explanation_view(
+    explanation: Explanation, *, sentence: str, critical: str, live: bool
+) -> RenderableType:
+    """The decision first, then what it rests on. `critical`: whether the target is, in words."""
     decision, facts = explanation.decision, explanation.facts
     head = Text.assemble(
         (line(sentence), "bold"),
@@ -49,7 +51,7 @@ def explanation_view(explanation: Explanation, *, sentence: str, live: bool) -> 
         ("who may feel it", facts.blast.value),
         ("reversible", _yes(facts.reversible)),
         ("users notice it", _yes(facts.disruptive)),
-        ("critical", line(facts.critical) or "no, by its name"),
+        ("critical", critical),
         ("time", f"{facts.at:%a %H:%M}"),
         ("stop switch", ("on" if facts.stopped else "off") if live else "taken to be off"),
     )

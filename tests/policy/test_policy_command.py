@@ -6,13 +6,16 @@ import json
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer
+from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner, Result
 
 from daemon.cli import context, policy
 from daemon.cli.context import Context
 from daemon.cli.exits import CommandError, Exit
+from daemon.store.cluster import DAEMON
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "policy-examples.toml"
 
@@ -134,3 +137,53 @@ def test_showing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_kinds_are_completed() -> None:
     assert {"restart_unit", "start_unit"} <= set(policy.known_kinds())
+
+
+def test_a_target_of_which_only_the_host_can_say_more(capsys: pytest.CaptureFixture[str]) -> None:
+    said = run("explain", "end_process", "12:34", capsys=capsys)
+    assert re.search(r"critical +only the host can say", said)
+    assert re.search(r"critical +no, by its name", run("explain", *UNIT, capsys=capsys))
+
+
+UNIT = ("restart_unit", "nginx.service")
+BOOK = """
+[actions.runbooks.tidy]
+description = "make room"
+steps = [
+  { action = "clean_tmp", target = "/tmp" },
+  { action = "restart_unit", target = "web.service" },
+]
+"""
+
+
+def test_a_runbook_is_as_risky_as_its_worst_step(capsys: pytest.CaptureFixture[str]) -> None:
+    written('[actions]\nautonomy = "auto-safe"\n' + BOOK)
+    said = json.loads(run("explain", "run_runbook", "tidy", "--json", capsys=capsys))
+    assert (said["verdict"], said["rule"]) == ("ask", "not-safe")
+    assert said["facts"]["reversible"] is False
+    with pytest.raises(CommandError, match="there is no runbook 'other'"):
+        run("explain", "run_runbook", "other", capsys=capsys)
+
+
+def test_a_database_of_this_host_is_critical(capsys: pytest.CaptureFixture[str]) -> None:
+    written('[store]\ndsn = "host=localhost dbname=triaged"\n[actions]\nautonomy = "auto-full"\n')
+    said = run("explain", "restart_unit", "postgresql@16-main.service", capsys=capsys)
+    assert "deny, by the rule critical-target" in said
+
+
+def test_looking_at_this_host(
+    database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.cli.policy_look.configure_logs", lambda **_: None)
+    dsn = make_conninfo(database, user=DAEMON)
+    written(f'[store]\ndsn = "{dsn}"\n[actions]\nautonomy = "auto-full"\n')
+    said = run("explain", "clean_tmp", "/tmp", "--live", capsys=capsys)
+    assert re.search(r"critical +no +$", said, re.MULTILINE)
+    assert re.search(r"stop switch +off", said)
+    assert re.search(r"of them clean_tmp +0 of 5", said)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("insert into stops (stopped, by, reason) values (true, 'a', 'b')")
+    said = run("explain", "clean_tmp", "/tmp", "--live", capsys=capsys)
+    assert "deny, by the rule stopped" in said
+    with pytest.raises(CommandError, match="refused before policy is asked: there is no process"):
+        run("explain", "end_process", "4194303:1", "--live", capsys=capsys)

@@ -15,6 +15,9 @@ from daemon.actions.kind import Kind, Target
 from daemon.actions.policy.facts import ActionFacts, Origin, Past
 from tiers.vocabulary import Provenance
 
+NAMES_TELL = frozenset({TargetType.UNIT, TargetType.TIMER, TargetType.MOUNT})
+"""Targets whose names can make them critical. Of others only the host can say it."""
+
 
 def suppose(
     action: Action,
@@ -25,19 +28,14 @@ def suppose(
     origin: Origin = Origin.TIER,
     past: Past | None = None,
     stopped: bool = False,
-    critical: str | None = None,
+    target: Target | None = None,
     critical_globs: Iterable[str] = (),
 ) -> ActionFacts:
-    """The facts as policy would get them, were this asked for at `at` (local time). `critical` says
-    why the target is, "" that it is not; None: what its name says, built in or by the operator's
-    `critical_globs`."""
+    """The facts as policy would get them, were this asked for at `at` (local time). `target` is as
+    the host has it; None: it is as critical as its name says, built in or by the operator's
+    `critical_globs`. Raises `ActionError` where the kind cannot tell the risk of this."""
     spec = kind.spec
-    if critical is None:
-        found = critical_by_name(action.target, of=spec.target, globs=critical_globs)
-        critical = "" if found is None else found.why
-    target = Target(
-        name=action.target, type=spec.target, critical=bool(critical), why_critical=critical
-    )
+    target = target or _by_name(action.target, of=spec.target, globs=critical_globs)
     return ActionFacts(
         kind=action.kind,
         target=action.target,
@@ -45,7 +43,7 @@ def suppose(
         blast=spec.blast,
         reversible=spec.reversible,
         disruptive=spec.disruptive,
-        critical=critical,
+        critical=target.why_critical if target.critical else "",
         basis=basis,
         origin=origin,
         stopped=stopped,
@@ -54,8 +52,15 @@ def suppose(
     )
 
 
-def critical_by_name(target: str, *, of: TargetType, globs: Iterable[str] = ()) -> Critical | None:
-    """None where the name alone does not make it critical."""
-    if of in (TargetType.UNIT, TargetType.TIMER):
-        return critical_name(target, globs=globs)
-    return critical_mount(target) if of is TargetType.MOUNT else None
+def _by_name(name: str, *, of: TargetType, globs: Iterable[str]) -> Target:
+    found: Critical | None = None
+    if of is TargetType.MOUNT:
+        found = critical_mount(name)
+    elif of in NAMES_TELL:
+        found = critical_name(name, globs=globs)
+    return Target(
+        name=name,
+        type=of,
+        critical=found is not None,
+        why_critical="" if found is None else found.why,
+    )
