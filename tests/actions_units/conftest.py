@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -53,7 +54,11 @@ class Bus:
         self.process = subprocess.Popen(  # noqa: ASYNC220 -- starting it takes a moment, in a test
             [str(program), "--nofork", f"--config-file={config}"]
         )
-        while not (self.folder / "bus").exists():  # noqa: ASYNC110
+        while True:
+            with contextlib.suppress(OSError):  # its socket is there before it listens
+                _, writer = await asyncio.open_unix_connection(str(self.folder / "bus"))
+                writer.close()
+                return
             await asyncio.sleep(0.01)
 
     def kill(self) -> None:

@@ -34,12 +34,13 @@ NAMED = {
     "openvpn.service cockpit.socket xrdp.service serial-getty@ttyS0.service",
     Concern.BOOT: "systemd-journald.service dbus.socket dbus-broker.service init.scope "
     "basic.target multi-user.target systemd-udevd.service polkit.service system.slice "
-    "emergency.service rescue.target reboot.target",
+    "emergency.service rescue.target reboot.target debug-shell.service modprobe@evil.service",
     Concern.LOGIN: "getty@tty1.service user@1000.service session-4.scope sssd.service",
     Concern.DAEMON: "triaged.service triaged-helper.socket triaged-helper@1.service "
     "triaged.target llama-meta.service triaged-reversal-00000000000000ff.timer",
     Concern.STORAGE: "-.mount boot.mount home.mount dev-sda1.swap lvm2-monitor.service "
-    "mdmonitor.service zfs-mount.service dm-event.socket multipathd.service",
+    "mdmonitor.service zfs-mount.service dm-event.socket multipathd.service "
+    "remote-veritysetup.target",
 }
 HARMLESS = (
     "nginx.service", "apache2.service", "mysql.service", "cron.service", "logrotate.timer",

@@ -44,7 +44,7 @@ BEFORE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(state=STATES, before=BEFORE)
 def test_a_start_holds_only_for_a_new_run_that_is_well(
     state: UnitState, before: dict[str, Any]

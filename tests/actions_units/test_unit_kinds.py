@@ -260,9 +260,29 @@ async def test_preconditions(
 
 
 async def test_a_crash_loop_may_be_restarted_and_stopped(systemd: StandIn, host: LocalHost) -> None:
-    systemd.add("web.service", ActiveState="activating", SubState="auto-restart")
+    """The loop counts on until the restart; from nought on it is told from ours."""
+    systemd.add("web.service", ActiveState="activating", SubState="auto-restart", NRestarts=7)
     for kind in ("restart_unit", "stop_unit"):
         await KINDS[kind].ready(action(kind), host)
+    systemd.jobs["RestartUnit"] = well
+    assert (await carry_out(action("restart_unit"), host)).holds is True
+    assert systemd.called("ResetFailedUnit") == [["web.service"]]
+
+
+async def test_a_loop_that_heals_itself_is_not_our_restart(
+    systemd: StandIn, host: LocalHost
+) -> None:
+    unit = systemd.add(
+        "web.service", ActiveState="activating", SubState="auto-restart", NRestarts=7
+    )
+    systemd.refused = (DENIED, "no")
+    before = await KINDS["restart_unit"].before(action("restart_unit"), host)
+    with pytest.raises(PrivilegeError):
+        await KINDS["restart_unit"].run(action("restart_unit"), host)
+    unit.run_anew(Result="success", NRestarts=8)
+    await asyncio.sleep(STEADY + 0.1)
+    check = await KINDS["restart_unit"].check(action("restart_unit"), host, before)
+    assert check.holds is False
 
 
 async def test_a_socket_would_start_it_again(systemd: StandIn, host: LocalHost) -> None:

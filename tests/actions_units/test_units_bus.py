@@ -76,6 +76,21 @@ async def test_what_is_not_there_is_not_loaded(systemd: StandIn, units: SystemdU
     assert systemd.loaded_by_name == ["sleeping.service"]
 
 
+async def test_an_instance_that_nobody_made_is_not_there(
+    systemd: StandIn, units: SystemdUnits
+) -> None:
+    """Its name would be a parameter of the template's command, of whoever's choice."""
+    systemd.add("tool@evil.service", loaded=False, file="static")
+    systemd.add("tool@other.service", loaded=False, file="disabled")
+    systemd.add("tool@7.service", loaded=False, file="enabled")
+    systemd.add("tool@8.service", file="static", ActiveState="failed")
+    assert await units.state("tool@evil.service") is None
+    assert await units.state("tool@other.service") is None
+    assert await units.state("tool@7.service") is not None
+    assert await units.state("tool@8.service") is not None
+    assert systemd.loaded_by_name == ["tool@7.service"]
+
+
 HOSTILE = (
     "", "a", "../../etc/passwd", "a.service\n", "a.service\0", "a@.service", "-a b.service",
     "a.service;reboot", "$(reboot).service", "a/b.service", "x" * 252 + ".service", "é.service",

@@ -57,8 +57,8 @@ class Units(Protocol):
     """systemd's manager. Every method raises `HostUnavailableError` where there is none."""
 
     async def state(self, unit: str) -> UnitState | None:
-        """None: no such unit (not loaded, and no unit file of that name). Loads nothing that has
-        no unit file."""
+        """None: no such unit (not loaded, and no unit file of that name; an instance of a template
+        has to be loaded or enabled). Loads nothing that has no unit file."""
         ...
 
     async def names(self) -> Sequence[str]:

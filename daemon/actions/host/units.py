@@ -23,6 +23,7 @@ _JOBS = {
 }
 _REQUIRING = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
 _NO_STARTING = ("masked", "masked-runtime", "alias", "bad", "invalid")
+_ENABLED = ("enabled", "enabled-runtime")
 _NEVER = 2**64 - 1
 _MOST_HELD = 32
 
@@ -42,7 +43,7 @@ class SystemdUnits:
             try:
                 await self._bus.manager("GetUnit", "s", [unit])
             except RefusedError:
-                if await self._unit_file(unit) is None:
+                if not _may_be_loaded(unit, await self._unit_file(unit)):
                     return None
                 await self._bus.manager("LoadUnit", "s", [unit])
             general = await self._bus.properties(unit, "Unit")
@@ -108,6 +109,12 @@ class SystemdUnits:
         except RefusedError:
             return None
         return str(state)
+
+
+def _may_be_loaded(unit: str, unit_file: str | None) -> bool:
+    """Of a template any instance can be made, and its name is given to the template's command: only
+    one that somebody has enabled is this host's."""
+    return unit_file is not None and ("@" not in unit or unit_file in _ENABLED)
 
 
 def _state(

@@ -105,6 +105,13 @@ class RestartUnit(UnitKind):
         if state.active == "active":
             _require_stoppable(state.name, refuses=state.refuse_manual_stop, can=state.can_stop)
 
+    async def run(self, action: Action, host: Host) -> Output:
+        # A loop goes on counting between the baseline and now. From nought on, a restart that
+        # systemd did by itself cannot be taken for ours, nor ours for one of its own.
+        if unit_states.waits_for_restart(await fresh(action.target, host=host)):
+            await host.units.act("reset-failed", action.target)
+        return await super().run(action, host)
+
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
         return await unit_states.check_started(action.target, host, before)
 
