@@ -69,7 +69,8 @@ CRITICAL: Mapping[Concern, tuple[str, ...]] = {
         "*.mount", "*.automount", "*.swap", "*.device", "local-fs*", "remote-fs*", "swap.target",
         "umount.target", "cryptsetup*", "integritysetup*", "veritysetup*", "remote-cryptsetup*",
         "remote-verity*", "remote-integrity*", "blk-availability*", "lvm*", "dm-event*",
-        "mdmonitor*", "mdadm*", "mdcheck*", "zfs*", "zpool*", "multipath*", "iscsi*", "open-iscsi*", "nvme*", "nvmf*", "nfs*", "rpc*",
+        "mdmonitor*", "mdadm*", "mdcheck*", "zfs*", "zpool*", "multipath*",
+        "iscsi*", "open-iscsi*", "nvme*", "nvmf*", "nfs*", "rpc*",
         "ceph*", "gluster*", "drbd*", "btrfs*", "stratis*", "udisks*", "zram*", "autofs*",
     ),
 }  # fmt: skip
