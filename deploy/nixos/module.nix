@@ -15,6 +15,7 @@ let
   cfg = config.services.triaged;
   models = import ./models.nix { inherit cfg lib pkgs; };
   secrets = import ./secrets.nix { inherit cfg lib; };
+  helper = import ./helper.nix { inherit cfg lib; };
   llama = import ./llama.nix { inherit cfg lib; };
   assertions = import ./assertions.nix {
     inherit
@@ -30,6 +31,7 @@ let
       cfg
       lib
       configFile
+      helper
       llama
       models
       secrets
@@ -104,7 +106,7 @@ in
     }
     // lib.optionalAttrs cfg.helper.enable {
       "triaged/helper.toml" = {
-        source = toml.generate "helper.toml" (import ./helper.nix { inherit cfg lib; });
+        source = toml.generate "helper.toml" helper.settings;
         # A file of its own, not a link: the helper follows none.
         mode = "0644";
       };

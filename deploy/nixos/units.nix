@@ -4,6 +4,7 @@
   cfg,
   lib,
   configFile,
+  helper,
   llama,
   models,
   secrets,
@@ -172,20 +173,6 @@ let
       ExecStart = "/run/current-system/sw/bin/psql --dbname=triaged --command='create extension if not exists timescaledb'";
     };
   };
-
-  helper = {
-    description = "What triaged needs root for";
-    # The actions on NixOS come through here: a switch must not end what runs it.
-    restartIfChanged = false;
-    stopIfChanged = false;
-    path = [ "/run/current-system/sw" ];
-    serviceConfig = {
-      ExecStart = "${cfg.package}/bin/triaged-helper";
-      StandardInput = "socket";
-      StandardOutput = "journal";
-      StandardError = "journal";
-    };
-  };
 in
 {
   targets.triaged = {
@@ -206,17 +193,7 @@ in
   // lib.optionalAttrs (cfg.database.createLocally && cfg.database.timescaledb) {
     triaged-timescaledb = extension;
   }
-  // lib.optionalAttrs cfg.helper.enable { "triaged-helper@" = helper; };
+  // lib.optionalAttrs cfg.helper.enable { "triaged-helper@" = helper.service; };
 
-  sockets.triaged-helper = {
-    description = "Socket of triaged's helper";
-    wantedBy = [ "sockets.target" ];
-    listenStreams = [ "/run/triaged-helper/socket" ];
-    socketConfig = {
-      Accept = true;
-      SocketUser = "root";
-      SocketGroup = "triaged";
-      SocketMode = "0660";
-    };
-  };
+  sockets.triaged-helper = helper.socket;
 }

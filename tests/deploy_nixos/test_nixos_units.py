@@ -21,9 +21,9 @@ OTHERWISE = {"ExecStart", "ExecReload", "Environment", "LoadCredential"}
 """What is said otherwise on NixOS: where programs are, and secrets one by one."""
 
 
-def directives(name: str) -> dict[str, list[str]]:
-    """[Service] of a unit of deploy/systemd."""
-    text = (SYSTEMD / f"{name}.service").read_text().split("[Service]")[1].split("[Install]")[0]
+def directives(path: Path, section: str = "Service") -> dict[str, list[str]]:
+    """A section of a unit."""
+    text = path.read_text().split(f"[{section}]")[1].split("[Install]")[0]
     found = defaultdict(list)
     for key, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
         found[key].append(value)
@@ -53,7 +53,7 @@ def units() -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_they_are_as_hard_as_everywhere(units: dict[str, Any], name: str) -> None:
     ours = {key: rendered(value) for key, value in units[name]["serviceConfig"].items()}
-    theirs = directives(name)
+    theirs = directives(SYSTEMD / f"{name}.service")
     assert set(ours) | OTHERWISE == set(theirs) | OTHERWISE
     for key in set(theirs) - OTHERWISE:
         assert words(ours[key]) == words(theirs[key]), key
@@ -185,19 +185,54 @@ def test_timescaledb_is_made_before_the_daemon_fills_the_database() -> None:
     assert found["settings"] == {"shared_preload_libraries": "timescaledb"}
 
 
+HELPER = ROOT / "deploy" / "actions" / "systemd"
+
+
+def helper_units(verbs: str) -> dict[str, Any]:
+    found = host(
+        triaged(f"helper.verbs = [ {verbs} ];"),
+        what="{ inherit (config.systemd) services sockets; }",
+    )
+    return {
+        "Service": found["services"]["triaged-helper@"]["serviceConfig"],
+        "Socket": found["sockets"]["triaged-helper"],
+    }
+
+
+def test_the_helper_is_as_fenced_in_as_everywhere() -> None:
+    ours = helper_units('"journal-vacuum"')
+    theirs = directives(HELPER / "triaged-helper@.service")
+    # Where drop-ins are written on NixOS may be written anyway.
+    otherwise = {"ExecStart", "ReadWritePaths"}
+    assert set(ours["Service"]) | otherwise == set(theirs)
+    for key in set(theirs) - otherwise:
+        assert words(rendered(ours["Service"][key])) == words(theirs[key]), key
+    theirs = directives(HELPER / "triaged-helper.socket", "Socket")
+    (stream,) = theirs.pop("ListenStream")
+    assert ours["Socket"]["listenStreams"] == [stream]
+    assert {key: rendered(value) for key, value in ours["Socket"]["socketConfig"].items()} == theirs
+
+
+def test_verbs_that_need_more_get_it() -> None:
+    more = directives(HELPER / "drop-ins" / "mounts.conf")
+    ours = helper_units('"remount"')["Service"]
+    assert set(words(more["CapabilityBoundingSet"])) <= set(words(ours["CapabilityBoundingSet"]))
+    assert [ours["RestrictNamespaces"]] == more["RestrictNamespaces"]
+    assert set(words(more["SystemCallFilter"])) <= set(words(ours["SystemCallFilter"]))
+    undone = set(directives(HELPER / "drop-ins" / "packages.conf"))
+    assert not undone & set(helper_units('"nixos"')["Service"])
+
+
 def test_the_helper_is_there_where_it_is_needed() -> None:
     what = (
         "{ inherit (config.systemd) services sockets;"
-        " settings = config.services.triaged.settings.actions; etc = config.environment.etc; }"
+        " settings = config.services.triaged.settings.actions; }"
     )
     without = host(what=what)
     assert without["sockets"] == {}
     assert "triaged-helper@" not in without["services"]
     found = host(triaged('nixos.flake = "/etc/nixos#host";'), what=what)
     assert found["settings"]["nixos_flake"] == "/etc/nixos#host"
-    socket = found["sockets"]["triaged-helper"]
-    assert socket["listenStreams"] == ["/run/triaged-helper/socket"]
-    assert socket["socketConfig"]["SocketGroup"] == "triaged"
     # A switch that it runs restarts units: not the one that runs it.
     assert found["services"]["triaged-helper@"]["restartIfChanged"] is False
 
