@@ -6,8 +6,8 @@ person confirms that the way in is there. The life of a reversal:
 
 1. Before the action's intent is committed, `reversal_of` says what reverses it. None: nothing has
    to be armed.
-2. The reversal is stored with the intent, as the action's row in `inverses` with `in_kernel` true
-   and `due_at` = now + `after_seconds`: a crash forgets nothing.
+2. The reversal is stored with the intent, in the action's own row (`reversal`, `confirm_by`): a
+   crash forgets nothing.
 3. `host.arming.Arming.arm` makes the transient timer `triaged-reversal-TOKEN.timer`, TOKEN being
    `token_of(action id)`, and measures that it waits. Where that fails, the action is refused:
    nothing that can lock out runs without its reversal.
@@ -15,9 +15,9 @@ person confirms that the way in is there. The life of a reversal:
 5. A person confirms, by the action's code: `triaged proposals confirm CODE`, or
    POST /api/v1/proposals/{id}/confirm, with the role that approves. No model and no chat can: a
    chat that still works does not prove the way in. Then `Arming.cancel` stops the timer, measured
-   too, and the row is `void`; the ledger's `action_inverse` says who confirmed and from where.
-6. Nobody confirms: systemd carries the reversal out at its time. The daemon sees at `due_at` that
-   the timer has gone, checks what the reversal's own kind measures, and writes `undone`.
+   too; the ledger says who confirmed and from where.
+6. Nobody confirms: systemd carries the reversal out at its time, and the daemon notes it when it
+   sees, after `confirm_by`, that the timer has gone.
 
 An action that failed keeps its reversal armed: that is what it is for. A reboot ends the timer;
 what a unit was before the action, it is again then, but for enabling and disabling.

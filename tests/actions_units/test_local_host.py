@@ -87,9 +87,13 @@ async def test_mounts_and_free_space(host: LocalHost, tmp_path: Path) -> None:
             await host.free_bytes(path)
 
 
-def test_mounts_with_odd_names() -> None:
-    (mount,) = parse_mounts("/dev/sdb1 /media/my\\040disk\\011\\134 ext4 rw,nodev 0 0\n")
-    assert (mount.point, mount.options) == ("/media/my disk\t\\", ("rw", "nodev"))
+def test_mounts_with_odd_names_and_their_own_options() -> None:
+    line = (
+        "36 35 98:0 / /media/my\\040disk\\011\\134 ro,nodev shared:1 - ext4 /dev/sdb1 rw,errors=ro"
+    )
+    (mount,) = parse_mounts(f"rubbish\n{line}\n36 35 98:0 / /x\n")
+    assert (mount.point, mount.device, mount.type) == ("/media/my disk\t\\", "/dev/sdb1", "ext4")
+    assert mount.options == ("rw", "errors=ro"), "how the daemon sees it says nothing"
 
 
 async def test_programs_that_only_read(host: LocalHost) -> None:

@@ -116,7 +116,8 @@ class ProcessState:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MountState:
-    """A mounted file system. `options` as in /proc/self/mounts; bytes."""
+    """A mounted file system. `options` are its own, not those of the daemon's view; bytes, 0 where
+    it did not answer."""
 
     point: str
     device: str

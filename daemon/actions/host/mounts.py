@@ -23,25 +23,27 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 async def read_mounts(proc: Path) -> Sequence[MountState]:
     """As they cover one another: of several on one point the last, which is the one that is seen.
     One that does not answer has `total` and `free` 0."""
-    read = functools.partial((proc / "self" / "mounts").read_text, "utf-8", "surrogateescape")
+    read = functools.partial((proc / "self" / "mountinfo").read_text, "utf-8", "surrogateescape")
     mounts = {mount.point: mount for mount in parse_mounts(await asyncio.to_thread(read))}
     return [await _measured(mount) for mount in list(mounts.values())[:_MOST]]
 
 
-def parse_mounts(text: str) -> list[MountState]:
-    """From the form of fstab(5); without sizes. Lines that are none are left out."""
+def parse_mounts(mountinfo: str) -> list[MountState]:
+    """From the form of /proc/self/mountinfo (proc(5)); without sizes. Lines that are none are left
+    out. The options are the file system's own: a service that systemd lets write nowhere sees
+    every mount read-only."""
     found = []
-    for line in text.split("\n"):
-        fields = line.split(" ")
-        if len(fields) < 4:
+    for line in mountinfo.split("\n"):
+        head, separator, tail = line.partition(" - ")
+        fields, of_system = head.split(" "), tail.split(" ")
+        if not separator or len(fields) < 6 or len(of_system) < 3:
             continue
-        device, point, kind, options = fields[:4]
         found.append(
             MountState(
-                point=_plain(point),
-                device=_plain(device),
-                type=kind,
-                options=tuple(options.split(",")),
+                point=_plain(fields[4]),
+                device=_plain(of_system[1]),
+                type=of_system[0],
+                options=tuple(of_system[2].split(",")),
                 total=0,
                 free=0,
             )
