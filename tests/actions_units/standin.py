@@ -82,6 +82,8 @@ class StandIn:
         self.loaded_by_name: list[str] = []
         self.silent_end = False
         """Jobs end without a signal."""
+        self.merges = False
+        """Jobs that are asked for while one runs are that one."""
         self._number = 0
         self._running: set[int] = set()
         connection.add_message_handler(self._handle)
@@ -135,6 +137,9 @@ class StandIn:
         unit = self.find(name)
         if unit is None:
             return self._no_unit(message, name)
+        if self.merges and self._running:
+            path = f"/org/freedesktop/systemd1/job/{self._number}"
+            return Message.new_method_return(message, "o", [path])
         self._number += 1
         number = self._number
         self._running.add(number)

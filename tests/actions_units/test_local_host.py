@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.actions.errors import HostUnavailableError
+from daemon.actions.host.critical import Concern
 from daemon.actions.host.local import LocalHost
 from daemon.actions.host.mounts import parse_mounts
 from daemon.actions.host.processes import read_process, unit_of
+from daemon.actions.host.surroundings import why_process_critical
+from tests.actions_units.standin import StandIn
 
 
 async def test_processes_are_this_hosts(host: LocalHost) -> None:
@@ -103,3 +107,25 @@ async def test_programs_that_only_read(host: LocalHost) -> None:
         await host.read(["nothing-like-that"])
     with pytest.raises(HostUnavailableError, match="did not finish"):
         await host.read(["sleep", "5"], timeout=0.1)
+
+
+async def test_processes_of_this_host_and_why_they_are_critical(
+    systemd: StandIn, host: LocalHost
+) -> None:
+    systemd.add("tunnel.service", RequiredBy=["ssh.service"])
+    systemd.add("web.service")
+    own = await host.process(os.getpid())
+    assert own is not None
+    found = await why_process_critical(own, host=host)
+    assert found is not None
+    assert found.concern is Concern.DAEMON
+    for unit, concern in (
+        ("tunnel.service", Concern.SSH),
+        ("sshd@gone.service", Concern.SSH),
+        ("session-7.scope", Concern.LOGIN),
+        ("web.service", None),
+        ("", None),
+    ):
+        other = dataclasses.replace(own, pid=2**30, parent=0, unit=unit)
+        found = await why_process_critical(other, host=host)
+        assert (found.concern if found is not None else None) is concern, unit

@@ -150,6 +150,14 @@ async def test_jobs_at_the_same_time_are_not_mixed_up(
     assert results == [f"result of {name}" for name in names]
 
 
+async def test_two_wait_for_one_job(systemd: StandIn, units: SystemdUnits) -> None:
+    systemd.add("nginx.service")
+    systemd.jobs["StartUnit"] = lambda _: "done"
+    systemd.merges = True
+    results = await asyncio.gather(*(units.act("start", "nginx.service") for _ in range(3)))
+    assert results == ["done"] * 3
+
+
 async def test_a_job_that_ends_without_a_signal(systemd: StandIn, units: SystemdUnits) -> None:
     systemd.add("nginx.service")
     systemd.jobs["StartUnit"] = lambda _: "done"

@@ -78,8 +78,10 @@ class ManagerBus:
             (path,) = await connection.manager(member, signature, body)
         if path in self._ended:
             return self._ended.pop(path)
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting[path] = ended
+        # Two may wait for one job: systemd merges those that want the same.
+        ended: asyncio.Future[str] = self._waiting.setdefault(
+            path, asyncio.get_running_loop().create_future()
+        )
         next_look = time.monotonic() + _LOOK_SECONDS
         try:
             while True:
@@ -97,7 +99,7 @@ class ManagerBus:
                     if not await self._is_queued(connection, path):
                         return ended.result() if ended.done() else "gone"
         finally:
-            del self._waiting[path]
+            self._waiting.pop(path, None)
 
     async def _is_queued(self, connection: SystemdConnection, path: str) -> bool:
         number = path.rpartition("/")[2]
@@ -115,6 +117,7 @@ class ManagerBus:
             if self._connection is not None and self._connection.connected:
                 return self._connection
             self.close()
+            self._ended.clear()
             connection = SystemdConnection(address=self._address, on_signal=self._on_signal)
             try:
                 with _unavailable():

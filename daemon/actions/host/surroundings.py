@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
-from daemon.actions.host.critical import Concern, Critical, critical_process, critical_unit
+from daemon.actions.host.critical import (
+    Concern,
+    Critical,
+    critical_name,
+    critical_process,
+    critical_unit,
+)
 from daemon.actions.host.host import Host, ProcessState, UnitState
 
 _MOST_LOOKED_AT = 128
@@ -37,10 +43,16 @@ async def why_unit_critical(unit: UnitState, *, host: Host) -> Critical | None:
 
 async def why_process_critical(process: ProcessState, *, host: Host) -> Critical | None:
     """None: it is not. Raises `HostUnavailableError`."""
-    unit = await host.units.state(process.unit) if process.unit else None
     return critical_process(
         process,
         processes=await host.processes(),
         own=os.getpid(),
-        unit=await why_unit_critical(unit, host=host) if unit is not None else None,
+        unit=await _why_named_critical(process.unit, host=host) if process.unit else None,
     )
+
+
+async def _why_named_critical(name: str, *, host: Host) -> Critical | None:
+    state = await host.units.state(name)
+    if state is None:  # it is ending, or systemd knows it no more: its name is all there is
+        return critical_name(name, globs=host.limits.critical_units)
+    return await why_unit_critical(state, host=host)
