@@ -16,7 +16,7 @@ from daemon.actions.policy.rules import RULES, TOO_MANY_WAITING
 from daemon.actions.policy.settings import PolicySettings
 from tiers.vocabulary import Provenance
 
-MANY = settings(max_examples=400, deadline=None)
+MANY = settings(max_examples=200, deadline=None)
 LEVELS = tuple(Autonomy)
 
 
