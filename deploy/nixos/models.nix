@@ -56,8 +56,11 @@ let
     else
       "${fetched name model}";
 
+  # A path that is written without quotes stays where it is: models are large.
+  text = model: if builtins.isPath model then toString model else "${model}";
+
   isBundled = tier: tier.model == "bundled";
-  isPath = tier: tier.model != null && lib.hasPrefix "/" "${tier.model}";
+  isPath = tier: tier.model != null && lib.hasPrefix "/" (text tier.model);
   isKnown = tier: lib.isString tier.model && lib.hasAttr tier.model known;
   atStart = lib.filterAttrs (_: model: model.fetch == "start") known;
 in
@@ -68,10 +71,13 @@ in
     if isKnown tier && tier.endpoint == null then
       pathOf tier.model known.${tier.model}
     else
-      "${tier.model}";
+      text tier.model;
 
   # Whether a tier has what it needs to answer.
-  isFound = tier: tier.model != null && (tier.endpoint != null || isBundled tier || isPath tier || isKnown tier);
+  isFound =
+    tier:
+    tier.model != null
+    && (tier.endpoint != null || isBundled tier || isPath tier || isKnown tier);
 
   # Whether a tier waits for a download.
   isAwaited = tier: tier.endpoint == null && isKnown tier && lib.hasAttr tier.model atStart;

@@ -1,10 +1,11 @@
 # services.triaged: the daemon, its models, its database and what it may do, on NixOS.
 # The guide is docs/nixos.md. In the order to read it in:
-#   options.nix, options-models.nix   what can be said
-#   settings.nix                      triaged.toml from it; models.nix, llama.nix, secrets.nix
-#   units.nix, hardening.nix, network.nix   the units, as in deploy/systemd
-#   polkit.nix, helper.nix            what the user triaged may ask of systemd, and of root
-#   assertions.nix                    mistakes that are found before anything is built
+#   options.nix, options-*.nix, types.nix         what can be said
+#   settings.nix                                  triaged.toml from it
+#   models.nix, llama.nix, secrets.nix            where files and programs are
+#   units.nix, hardening.nix, network.nix         the units, as in deploy/systemd
+#   polkit.nix, helper.nix                        what may be asked of systemd, and of root
+#   assertions.nix                                mistakes that are found before anything is built
 {
   config,
   lib,
@@ -51,6 +52,7 @@ in
   imports = [
     ./options.nix
     ./options-models.nix
+    ./options-actions.nix
   ];
 
   # Each path below is defined once, so that nothing here depends on how definitions merge.

@@ -8,6 +8,7 @@
 let
   inherit (lib) literalExpression mkOption types;
   cfg = config.services.triaged;
+  own = import ./types.nix { inherit lib; };
 
   ports = {
     trigger = 8080;
@@ -44,7 +45,7 @@ let
           '';
         };
         apiKeyFile = mkOption {
-          type = types.nullOr (types.strMatching "/.+");
+          type = own.file;
           default = null;
           example = "/run/secrets/triaged-review-key";
           description = "File whose first line is the endpoint's key, readable by root; a credential.";
@@ -225,7 +226,7 @@ in
         description = "Model files by the name under which `tiers.NAME.model` refers to them.";
       };
       environmentFile = mkOption {
-        type = types.nullOr (types.strMatching "/.+");
+        type = own.file;
         default = null;
         example = "/run/secrets/triaged-hub";
         description = ''

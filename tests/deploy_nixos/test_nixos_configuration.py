@@ -119,6 +119,20 @@ def test_what_the_operator_says_in_settings_goes_before() -> None:
     assert settings["context"] == 4096
 
 
+def test_paths_without_quotes_stay_where_they_are() -> None:
+    """Neither a secret nor a model of gigabytes is copied into the store."""
+    found = host(
+        triaged(
+            "api.keysFile = /run/secrets/keys; tiers.meta.model = /srv/models/large.gguf;"
+            " llama-cpp.environmentFile = /run/secrets/hub;"
+        ),
+        what="{ inherit (config.services.triaged) settings;"
+        " credentials = config.systemd.services.triaged.serviceConfig.LoadCredential; }",
+    )
+    assert found["settings"]["tiers"]["meta"]["model"] == "/srv/models/large.gguf"
+    assert found["credentials"] == ["keys:/run/secrets/keys"]
+
+
 def test_models_fetched_when_built_are_in_the_store() -> None:
     settings = host(
         f"{SMALLEST} services.triaged.llama-cpp.models.one = {{"
