@@ -21,8 +21,8 @@ _WITNESSES = (Provenance.KERNEL, Provenance.SYSTEMD, Provenance.MEASURED, Proven
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request. `key` is the action's id; `facts` None: policy was not asked, or its facts
-    cannot be read. `verdict` None: acting did not exist then.
+    """One request. `key` is the action's id, `content_hash` that of its content. `facts` None:
+    policy was not asked, or they cannot be read. `verdict` None: acting did not exist then.
 
     `outcome` is done, failed or unknown once it ran, else denied, expired, withdrawn, refused,
     waiting, under way, or suggested (nobody acted on it). `approved` is a human's answer, None
@@ -38,6 +38,7 @@ class Asked:
     verdict: Verdict | None
     rule: str
     outcome: str
+    content_hash: str = ""
     host: str = ""
     approved: bool | None = None
     answered_at: datetime | None = None
@@ -117,6 +118,7 @@ class _Story:
             verdict=verdict,
             rule=str(self.said.get("rule", "")),
             outcome=self.outcome or self._unfinished(verdict),
+            content_hash=str(self.said.get("content_hash", "")),
             approved=self.approved,
             answered_at=self.answered_at,
             started_at=self.started_at,
@@ -173,6 +175,7 @@ def reconstructed(
         verdict=None,
         rule="",
         outcome="suggested",
+        content_hash=action.content_hash,
         host=host,
         reconstructed=True,
     )

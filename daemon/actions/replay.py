@@ -138,9 +138,9 @@ class _World:
         self._settings = settings
         self._waiting = waiting
         self._begun: list[tuple[datetime, str, str]] = []
-        self._busy: list[tuple[str, datetime]] = []
+        self._busy: list[tuple[str, datetime, datetime]] = []
         self._ended: dict[tuple[str, str], list[tuple[datetime, bool]]] = {}
-        self._denied: dict[tuple[int | None, str, str], datetime] = {}
+        self._denied: dict[tuple[int | None, str], datetime] = {}
         self._done: set[str] = set()
         self._not_done: set[str] = set()
 
@@ -182,7 +182,7 @@ class _World:
     def _forget(self, at: datetime) -> None:
         """Requests come in order, so what is over by now stays so."""
         self._begun = [each for each in self._begun if each[0] > at - _HOUR]
-        self._busy = [each for each in self._busy if each[1] > at]
+        self._busy = [each for each in self._busy if each[2] > at]
         self._waiting[:] = [until for until in self._waiting if until > at]
 
     def _past(self, one: Asked) -> Past:
@@ -193,7 +193,7 @@ class _World:
         failures = 0
         for when, good in ended:
             failures = 0 if good else failures + int(when > counts_from)
-        denied = self._denied.get((one.incident_id, one.kind, one.target))
+        denied = self._denied.get((one.incident_id, one.content_hash))
         return Past(
             in_hour=len(self._begun),
             kind_in_hour=sum(kind == one.kind for _, kind, _ in self._begun),
@@ -201,7 +201,9 @@ class _World:
             failures=failures,
             last_failed=bool(ended) and not ended[-1][1],
             waiting=len(self._waiting),
-            unfinished_on_target=sum(target == one.target for target, _ in self._busy),
+            unfinished_on_target=sum(
+                target == one.target and begun <= at for target, begun, _ in self._busy
+            ),
             denied=denied is not None and at - timedelta(days=1) < denied <= at,
         )
 
@@ -219,7 +221,7 @@ class _World:
         if one.approved:
             self._ran(one, began=answered)
         else:
-            self._denied[one.incident_id, one.kind, one.target] = answered
+            self._denied[one.incident_id, one.content_hash] = answered
 
     def _ran(self, one: Asked, *, began: datetime) -> None:
         """What ran then took its time and has its result; of the rest nobody knows more than that
@@ -230,4 +232,4 @@ class _World:
             took = max(one.ended_at - one.started_at, timedelta())
             result = (began + took, one.outcome not in _FAILURES)
             self._ended.setdefault((one.kind, one.target), []).append(result)
-        self._busy.append((one.target, began + took))
+        self._busy.append((one.target, began, began + took))

@@ -53,6 +53,7 @@ def asked(key: str, minutes: float, *, say: dict[str, Any] | None = None, **chan
         "verdict": Verdict.ASK,
         "rule": "suggest",
         "outcome": "expired",
+        "content_hash": f"{kind} {target}",
         "host": "web1",
     }
     return Asked(**values | changes)
