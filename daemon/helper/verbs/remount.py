@@ -19,7 +19,7 @@ _NO_STORAGE = frozenset(
         *("binfmt_misc", "fusectl", "rpc_pipefs", "overlay", "squashfs", "nsfs", "ramfs"),
     }
 )
-_SELF, _HOST = Path("/proc/self/ns/mnt"), Path("/proc/1/ns/mnt")
+_OURS, _HOSTS = Path("/proc/self/mountinfo"), Path("/proc/1/mountinfo")
 
 
 def _run(arguments: Arguments, context: Context) -> Done:
@@ -44,8 +44,9 @@ def _run(arguments: Arguments, context: Context) -> Done:
 
 
 def _on_the_host() -> list[str]:
-    """The unit has a view of mounts of its own; what is to change is the host's."""
-    if _SELF.readlink() == _HOST.readlink():
+    """The unit has a view of mounts of its own; what is to change is the host's. No two mounts
+    have the same number, so views with the same lines are the same."""
+    if _OURS.read_bytes() == _HOSTS.read_bytes():
         return []
     return ["nsenter", "--target", "1", "--mount", "--"]
 
@@ -54,7 +55,7 @@ def _mounted(point: str) -> tuple[str, list[str]]:
     """Type and the file system's own options (not those of one view of it), of the uppermost mount
     there. Raises `RefusedError` where nothing is mounted."""
     found = None
-    for line in Path("/proc/1/mountinfo").read_text("utf-8", errors="replace").splitlines():
+    for line in _HOSTS.read_text("utf-8", errors="replace").splitlines():
         here, _, there = line.partition(" - ")
         fields, more = here.split(), there.split()
         if _plain(fields[4]) == point:
