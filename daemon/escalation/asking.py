@@ -9,13 +9,15 @@ import structlog
 from daemon.actions.errors import ActionError
 from daemon.actions.policy.facts import Origin
 from daemon.actions.requests import NewRequest, Requests
-from daemon.escalation.offers import Offer
+from daemon.escalation.casebook import CaseFile
+from daemon.escalation.offers import Offer, first_aid
 from daemon.store import actions
 from daemon.store.work import Work
 from tiers.contracts import ActionRequest, Assessment, Plan
 
 log = structlog.get_logger()
 
+_AID = "no tier knows the cause; the unit is down by systemd's own word, and a restart may help"
 _MOST = 5
 """Actions of one answer. A plan with more steps has its next ones asked for by the next answer."""
 
@@ -43,6 +45,27 @@ async def ask_for(
             log.warning("a tier's action is none", action=one.code, why=str(error))
             continue
         _, fresh = await actions.insert(work, new)
+        asked += fresh
+    return asked
+
+
+async def ask_for_aid(work: Work, *, incident_id: int, file: CaseFile, requests: Requests) -> int:
+    """Requests for what code itself would try where no tier knew what to do; how many. Policy
+    decides on them like on any other: at `suggest` a human is asked."""
+    asked = 0
+    for offer in first_aid(file.offers, tried=file.tried):
+        request = NewRequest(
+            kind=offer.choice.action,
+            target=offer.choice.target,
+            origin=Origin.TIER,
+            requested_by="daemon",
+            reason=_AID,
+            basis=offer.basis,
+            evidence=offer.evidence,
+            fingerprints=offer.fingerprints,
+            incident_id=incident_id,
+        )
+        _, fresh = await actions.insert(work, requests.make(request))
         asked += fresh
     return asked
 

@@ -49,10 +49,12 @@ class Findings:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """A case, and what stands behind each action that it offers, by its code."""
+    """A case, and what stands behind each action that it offers, by its code. `tried` are codes of
+    actions that were asked for before, for this incident."""
 
     case: Case
     offers: Mapping[str, Offer]
+    tried: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,8 @@ class Casebook:
             actions=tuple(offer.choice for offer in offers.values()),
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
-        return CaseFile(case=case, offers=offers)
+        tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
+        return CaseFile(case=case, offers=offers, tried=tried)
 
     async def _outcomes(self, offers: Mapping[str, Offer]) -> tuple[tuple[str, str], ...]:
         """What was measured after the offered actions, when they were done before."""
@@ -143,7 +146,7 @@ class Casebook:
                 evidence=await incident_queries.evidence_of(connection, incident.id),
                 patterns=shown,
                 assessments=await assessments.of_incident(connection, incident.id),
-                actions=await actions.listing(connection, incident_id=incident.id, limit=5),
+                actions=await actions.listing(connection, incident_id=incident.id, limit=50),
                 rule=next((row.rule for row in rows if row.rule), None),
             )
 
@@ -207,7 +210,7 @@ def _outcome(row: OutcomeRow) -> tuple[str, str]:
 def _done_so_far(rows: Sequence[ActionRow]) -> tuple[tuple[str, str], ...]:
     """Actions for this very incident, oldest first, in words of code."""
     ended = [row for row in rows if row.state in ("done", "failed", "unknown", "denied")]
-    return tuple((f"{row.sentence} for this incident", row.state) for row in reversed(ended))
+    return tuple((f"{row.sentence} for this incident", row.state) for row in reversed(ended[:5]))
 
 
 def _figures(

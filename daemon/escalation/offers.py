@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from daemon.escalation.conditions import Condition
 from daemon.store.incident_queries import EvidenceRow, IncidentPattern
@@ -17,6 +17,7 @@ from tiers.contracts import ActionChoice
 from tiers.vocabulary import Category, Provenance
 
 _MAX = 8
+_MOST_AID = 2
 _TMP = "/tmp"  # noqa: S108 - a target that is named, nothing is written there
 _JOURNALS = ("/", "/var", "/var/log", "/var/log/journal")
 _CACHES = ("/", "/var", "/var/cache")
@@ -71,6 +72,18 @@ def offers_for(grounds: Grounds) -> Mapping[str, Offer]:
         *_for_addresses(grounds),
     ]
     return {offer.choice.code: offer for offer in found[:_MAX]}
+
+
+def first_aid(offers: Mapping[str, Offer], *, tried: Collection[str]) -> tuple[Offer, ...]:
+    """What is worth trying when no tier knows the cause: a restart of what systemd itself said is
+    down, unless it was tried (or denied) for this incident. `tried` are codes."""
+    return tuple(
+        offer
+        for code, offer in offers.items()
+        if offer.choice.action == "restart_unit"
+        and offer.basis is Provenance.SYSTEMD
+        and code not in tried
+    )[:_MOST_AID]
 
 
 def _for_units(grounds: Grounds) -> list[Offer]:

@@ -15,7 +15,7 @@ import structlog
 
 from daemon.actions.requests import Requests
 from daemon.escalation import states
-from daemon.escalation.asking import ask_for
+from daemon.escalation.asking import ask_for, ask_for_aid
 from daemon.escalation.casebook import Casebook, CaseFile
 from daemon.escalation.settle import (
     Settlement,
@@ -200,14 +200,7 @@ class Worker:
             if not await transitions.apply(work, [transition]):
                 return False
             await _record(work, incident, answer, settled)
-            if self._requests is not None and settled.disposition is Disposition.ACT:
-                asked = await ask_for(
-                    work,
-                    answer,
-                    incident_id=incident.id,
-                    offers=file.offers,
-                    requests=self._requests,
-                )
+            asked = await self._ask(work, incident, file, answer, settled)
             worse = current.severity.rank > case.severity.rank
             if worse and (target, Happening.WORSENED) in states.TRANSITIONS:
                 await transitions.apply(work, [_worsened(current, target)])
@@ -226,6 +219,26 @@ class Worker:
             )
         else:
             log.info("lease lost; the answer is not used", incident=incident.id)
+
+    async def _ask(
+        self,
+        work: Work,
+        incident: Incident,
+        file: CaseFile,
+        answer: Assessment | Plan,
+        settled: Settlement,
+    ) -> int:
+        """Requests of what the tier wants done, or of what code would try where none knows."""
+        requests = self._requests
+        if requests is None:
+            return 0
+        if settled.disposition is Disposition.ACT:
+            return await ask_for(
+                work, answer, incident_id=incident.id, offers=file.offers, requests=requests
+            )
+        if states.after(State(incident.state), settled.happening) is State.ATTENTION:
+            return await ask_for_aid(work, incident_id=incident.id, file=file, requests=requests)
+        return 0
 
     def _settle(self, answer: Assessment | Plan, case: Case) -> Settlement:
         if isinstance(answer, Assessment):
@@ -246,6 +259,9 @@ class Worker:
         pause = min(after * (2 ** min(incident.attempts, 6) if counts else 1), 300.0)
         attempts = incident.attempts if counts else max(0, incident.attempts - 1)
 
+        gave_up = happening is Happening.GAVE_UP
+        file = await self._casebook.open(incident) if gave_up else None
+
         async def commit(work: Work) -> bool:
             moved = await transitions.apply(
                 work,
@@ -260,14 +276,18 @@ class Worker:
                         reason=why,
                         attempts=attempts,
                         next_at=now + timedelta(seconds=pause),
-                        deadline=None if happening is Happening.GAVE_UP else deadline,
+                        deadline=None if gave_up else deadline,
                     )
                 ],
             )
+            if moved and file is not None and self._requests is not None:
+                await ask_for_aid(work, incident_id=incident.id, file=file, requests=self._requests)
             return bool(moved)
 
         await run(self._database, commit)
-        if happening is Happening.GAVE_UP:
+        if gave_up:
+            if self._requests is not None:
+                self._requests.made()
             log.warning("no tier could settle an incident", incident=incident.id, why=why)
             self._live.publish(
                 kind="incident",

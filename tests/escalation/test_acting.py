@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 
 from escalation_kit import (
+    LIMITS,
     ScriptedMeta,
     ScriptedReview,
     ScriptedTrigger,
@@ -31,6 +32,7 @@ from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.work import begin, run
 from tiers.contracts import ActionRequest, Case, Disposition
+from tiers.errors import BadAnswerError
 from tiers.vocabulary import Provenance, Severity, SourceKind
 
 
@@ -227,3 +229,39 @@ async def test_memory_holds_what_was_measured_and_nothing_else(pool: Database) -
         assert "restart" not in (await remembered(connection, incident)).outcome
         await connection.execute("update actions set state = 'failed' where id = %s", (row.id,))
         assert "restart nginx.service: failed" in (await remembered(connection, incident)).outcome
+
+
+async def test_where_no_tier_knows_code_asks_for_a_restart(pool: Database) -> None:
+    await failed_unit(pool)
+    unsure = assessment(cause="insufficient_evidence", disposition=Disposition.ESCALATE)
+    lost = plan(cause="insufficient_evidence", advice=(), repaired=True)
+    one = worker(pool, review=ScriptedReview(unsure), meta=ScriptedMeta(lost), requests=requests())
+    await one.work_once()
+    assert await rows(pool) == []
+    await one.work_once()
+    (incident,) = await incidents(pool)
+    (row,) = await rows(pool)
+    assert incident.state == "attention"
+    assert (row.kind, row.target, row.requested_by) == ("restart_unit", "nginx.service", "daemon")
+    assert row.basis == "systemd"
+
+
+async def test_what_was_tried_is_not_asked_for_again(pool: Database) -> None:
+    row = await acted(pool)
+    await end(pool, row, "failed")
+    lost = plan(cause="insufficient_evidence", advice=(), repaired=True)
+    await worker(pool, meta=ScriptedMeta(lost), requests=requests()).work_once()
+    assert len(await rows(pool)) == 1
+
+
+async def test_while_no_model_answers_a_restart_is_asked_for(pool: Database) -> None:
+    await failed_unit(pool)
+    broken = ScriptedReview(BadAnswerError("no", problem="no JSON", answer="?"))
+    one = worker(
+        pool, review=broken, requests=requests(), limits=dataclasses.replace(LIMITS, max_attempts=1)
+    )
+    await one.work_once()
+    (incident,) = await incidents(pool)
+    assert incident.state == "attention"
+    (row,) = await rows(pool)
+    assert row.kind == "restart_unit"
