@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -19,7 +20,11 @@ import psutil
 CACHE = Path(os.environ.get("TRIAGED_HOST_CACHE", "/var/cache/triaged-tests"))
 """Where the base system is kept between runs: outside of the checkout, and not in a tmpfs."""
 SUITE = "bookworm"
-PACKAGES = ("dbus", "python3", "python3-venv", "procps", "libgomp1")
+PACKAGES = (
+    *("dbus", "python3", "python3-venv", "procps", "libgomp1"),
+    # What acting needs: polkit, whose systemd needs sessions for it, and a packet filter.
+    *("polkitd", "libpam-systemd", "nftables"),
+)
 MIRROR = os.environ.get("TRIAGED_HOST_MIRROR")
 """None: the one that debootstrap takes by itself."""
 _TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "mount")
@@ -42,7 +47,8 @@ def why_not() -> str:
 
 def base_tree() -> Path:
     """A Debian as debootstrap makes it. Takes a minute the first time, and the network."""
-    tree = CACHE / SUITE
+    held = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    tree = CACHE / f"{SUITE}-{held}"  # another list of packages is another tree
     if not tree.exists():
         work = CACHE / f".{SUITE}.{os.getpid()}"
         CACHE.mkdir(parents=True, exist_ok=True)
