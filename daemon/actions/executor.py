@@ -23,7 +23,13 @@ from daemon.actions import commits
 from daemon.actions.action import Action
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.commits import Told
-from daemon.actions.errors import ActionError, HostUnavailableError
+from daemon.actions.errors import (
+    ActionError,
+    HostUnavailableError,
+    PreconditionError,
+    PrivilegeError,
+    TargetError,
+)
 from daemon.actions.host.arming import Arming
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Check, Kind, Output
@@ -196,8 +202,8 @@ class Executor:
                 await self._call_off(row)
             return
         self._say(row, f"begun: {row.sentence}")
-        output = await self._run(kind, action)
-        found = await verify(kind, action, self._host, before=before, steady=steady)
+        output, refused = await self._run(kind, action)
+        found = await verify(kind, action, self._host, before=before, steady=steady, once=refused)
         await self._finish(lease, found, output=output)
 
     async def _still_allowed(self, lease: Lease, action: Action) -> Weighed | None:
@@ -249,18 +255,22 @@ class Executor:
 
     # --- the effect and what follows -------------------------------------------------------------
 
-    async def _run(self, kind: Kind, action: Action) -> Output:
-        """The effect. However it ends, what is measured afterwards decides."""
+    async def _run(self, kind: Kind, action: Action) -> tuple[Output, bool]:
+        """The effect, and whether it was refused before it began. However it ends, what is
+        measured afterwards decides."""
         try:
             async with asyncio.timeout(kind.spec.timeout):
-                return await kind.run(action, self._host)
+                return await kind.run(action, self._host), False
         except TimeoutError:
-            return Output(text=f"it did not end within {kind.spec.timeout:g} s")
+            return Output(text=f"it did not end within {kind.spec.timeout:g} s"), False
+        except (PrivilegeError, PreconditionError, TargetError) as error:
+            return Output(text=str(error)), True
         except ActionError as error:
-            return Output(text=str(error))
+            return Output(text=str(error)), False
         except Exception as error:
             log.error("an action broke off", action=action.code, exc_info=error)
-            return Output(text=f"it broke off by a defect of triaged ({type(error).__name__})")
+            said = f"it broke off by a defect of triaged ({type(error).__name__})"
+            return Output(text=said), False
 
     async def _recover(self, lease: Lease) -> None:
         """Begun by an executor that died: only measured."""

@@ -32,11 +32,18 @@ class Result:
 
 
 async def verify(
-    kind: Kind, action: Action, host: Host, *, before: Mapping[str, Any], steady: float
+    kind: Kind,
+    action: Action,
+    host: Host,
+    *,
+    before: Mapping[str, Any],
+    steady: float,
+    once: bool = False,
 ) -> Result:
     """Looks every second for as long as the kind may need to settle and then to be steady for
-    `steady` seconds. Never raises for what the host does."""
-    deadline = time.monotonic() + kind.spec.settle + steady
+    `steady` seconds; with `once`, where nothing began, a single time. Never raises for what the
+    host does."""
+    deadline = time.monotonic() + (0.0 if once else kind.spec.settle + steady)
     while True:
         check = await _look(kind, action, host, before)
         if check.holds is True:
