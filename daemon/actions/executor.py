@@ -39,7 +39,7 @@ from daemon.actions.reversal import Reversal, reversal_of, token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
 from daemon.actions.steps import TOO_MANY, action_of, decision_step, refusal_step
-from daemon.actions.verify import Result, after_crash, verify
+from daemon.actions.verify import Result, after_crash, verify, with_refusal
 from daemon.actions.weigh import Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
@@ -204,6 +204,8 @@ class Executor:
         self._say(row, f"begun: {row.sentence}")
         output, refused = await self._run(kind, action)
         found = await verify(kind, action, self._host, before=before, steady=steady, once=refused)
+        if refused:
+            found = with_refusal(found, output.text)
         await self._finish(lease, found, output=output)
 
     async def _still_allowed(self, lease: Lease, action: Action) -> Weighed | None:

@@ -66,6 +66,12 @@ def after_crash(result: Result) -> Result:
     return dataclasses.replace(result, check=dataclasses.replace(result.check, detail=detail))
 
 
+def with_refusal(result: Result, words: str) -> Result:
+    """The same for an action that was refused before it began: why comes first."""
+    detail = f"{words.rstrip('.')}; measured: {result.check.detail}"
+    return dataclasses.replace(result, check=dataclasses.replace(result.check, detail=detail))
+
+
 async def _look(kind: Kind, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
     try:
         async with asyncio.timeout(_CHECK_SECONDS):

@@ -8,7 +8,12 @@ import datetime as dt
 import pytest
 from actions_kit import Lamp, Rig, rig
 
-from daemon.actions.errors import ActionError, HostUnavailableError, PreconditionError
+from daemon.actions.errors import (
+    ActionError,
+    HostUnavailableError,
+    PreconditionError,
+    PrivilegeError,
+)
 from daemon.store import action_past, ledger
 from daemon.store.pool import Database
 from daemon.views.effects import EffectsView
@@ -52,6 +57,14 @@ async def test_an_effect_that_raises_is_measured_all_the_same(
     assert await ended(worked) == "done"
     worked.lamp.lit = False
     assert await ended(worked) == "failed"
+
+
+async def test_a_refusal_is_said_first(pool: Database) -> None:
+    refused = rig(pool, lamp=Lamp(broken=True, run_error=PrivilegeError("polkit says no.")))
+    row = await refused.ask()
+    await refused.executor.work_once()
+    failed = await refused.row(row.id)
+    assert (failed.state, failed.why) == ("failed", "polkit says no; measured: the lamp is off")
 
 
 async def test_a_run_without_end_is_given_up_and_measured(pool: Database) -> None:
