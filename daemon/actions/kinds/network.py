@@ -29,6 +29,11 @@ _SECONDS = Parameter(
     most=604_800,
 )
 
+_NEIGHBOURS = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -36,8 +41,7 @@ class _BlockKind(HelperKind):
     async def find(self, action: Action, host: Host) -> Target:
         network = _network(action.target, self.spec.target)
         _refuse_never(network, host.limits.never_block)
-        private = network.is_private
-        where = "in a private network" if private else ""
+        where = "in a private network" if _is_neighbour(network) else ""
         return Target(name=action.target, type=self.spec.target, description=where)
 
 
@@ -51,7 +55,7 @@ class _Blocking(_BlockKind):
         risk = super().risk(action, target)
         if int(action.parameters["seconds"]) > _LONG_SECONDS:
             risk = risk.at_least(Risk.MEDIUM)
-        if network.prefixlen < _WIDE_PREFIX[network.version] or network.is_private:
+        if network.prefixlen < _WIDE_PREFIX[network.version] or _is_neighbour(network):
             risk = risk.at_least(Risk.HIGH)
         return risk
 
@@ -183,6 +187,11 @@ def _network(text: str, of: TargetType) -> _Network:
     if of is TargetType.NETWORK and (one or text != str(network)):
         raise TargetError(f"{text[:60]!r} is not the usual form of a network of several")
     return network
+
+
+def _is_neighbour(network: _Network) -> bool:
+    """Whether it holds addresses of private networks."""
+    return any(each.version == network.version and each.overlaps(network) for each in _NEIGHBOURS)
 
 
 def _refuse_never(network: _Network, never: tuple[str, ...]) -> None:
