@@ -55,11 +55,8 @@ def explanation_view(
         ("time", f"{facts.at:%a %H:%M}"),
         ("stop switch", ("on" if facts.stopped else "off") if live else "taken to be off"),
     )
-    counted: RenderableType
-    if live:
-        counted = _pairs(*((what, f"{now} of {most}") for what, now, most in explanation.limits))
-    else:
-        counted = Text("taken to be nothing; --live counts it", style="dim")
+    counted = _pairs(*((what, f"{now} of {most}") for what, now, most in explanation.limits))
+    before = "\nWhat happened before" + ("" if live else " (taken to be nothing; --live counts it)")
     levels = Text(", ").join(
         Text.assemble(f"{level.value} ", verdict_text(decided.verdict), f" ({decided.rule})")
         for level, decided in explanation.levels.items()
@@ -68,7 +65,7 @@ def explanation_view(
         head,
         Text("\nRests on", style="bold"),
         rest,
-        Text("\nWhat happened before", style="bold"),
+        Text(before, style="bold"),
         counted,
         Text("\nAt each level", style="bold"),
         levels,
