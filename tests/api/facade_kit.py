@@ -480,8 +480,9 @@ def assembled(
     access: Access | None = None,
     origins: Sequence[str] = (),
     telemetry: Telemetry | None = None,
+    real: Mapping[str, Any] | None = None,
 ) -> Served:
-    """The app alone, for what needs no socket."""
+    """The app alone, for what needs no socket. `real` are ports that are no doubles."""
     agent, events, incidents = ScriptedAgent(), FakeEvents(), FakeIncidents()
     targets = FakeTargets()
     status, live, reviews = FakeStatus(), FakeLive(), FakeReviews()
@@ -506,6 +507,7 @@ def assembled(
         chat_options=options or ChatOptions(),
         observer=measures,
     )
+    ports = dataclasses.replace(ports, **(real or {}))
     if telemetry is not None:
         ports = dataclasses.replace(
             ports,
@@ -550,6 +552,7 @@ async def serving(
     access: Access | None = None,
     origins: Sequence[str] = (),
     telemetry: Telemetry | None = None,
+    real: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Served]:
     """Serves until the end of the block, then stops in order."""
     parts = assembled(
@@ -559,6 +562,7 @@ async def serving(
         access=access,
         origins=origins,
         telemetry=telemetry,
+        real=real,
     )
     listener = listen(host="127.0.0.1", port=0)
     port = int(listener.getsockname()[1])
