@@ -65,7 +65,8 @@ def base_tree() -> Path:
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-            work.rename(tree)
+            if not tree.exists():  # nobody else was faster
+                work.rename(tree)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return tree
