@@ -131,8 +131,8 @@ def _observe(_: ActionFacts, settings: PolicySettings) -> str | None:
 def _critical_target(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if _by_models(facts) and facts.critical and not _named(facts, settings):
         return (
-            f"{facts.target} is critical ({facts.critical}) and closed to automation; to have it "
-            "proposed, name it in actions.named"
+            f"critical ({facts.critical}) and so closed to automation; to have it proposed, name "
+            f"{facts.target} in actions.named"
         )
     return None
 
@@ -195,8 +195,8 @@ def _asked_in_chat(facts: ActionFacts, _: PolicySettings) -> str | None:
 def _critical(facts: ActionFacts, settings: PolicySettings) -> str | None:
     if not facts.critical:
         return None
-    named = ", but named in actions.named" if _named(facts, settings) else ""
-    return f"{facts.target} is critical ({facts.critical}){named}: a human decides"
+    named = ", although actions.named has it" if _named(facts, settings) else ""
+    return f"critical ({facts.critical}){named}: a human decides"
 
 
 @_rule("failed-before", Verdict.ASK, when="it failed the last time on this target")
