@@ -13,6 +13,7 @@ from daemon.actions.host.bus import ManagerBus
 from daemon.actions.host.helper_client import helper_client
 from daemon.actions.host.host import Host
 from daemon.actions.host.local import LocalHost
+from daemon.actions.host.own_database import critical_database
 from daemon.actions.host.units import SystemdUnits
 from daemon.actions.kinds.every import every_kind
 from daemon.actions.requests import Requests
@@ -42,14 +43,19 @@ def make_acting(
     live: LiveHub,
     host: str,
     owner: str,
+    dsn: str | None,
     told: Told | None,
 ) -> Acting:
-    """`host` is the name of this host, `owner` that of this process. `told` learns how actions
-    end; None carries nothing out. Nothing is contacted yet."""
+    """`host` is the name of this host, `owner` that of this process. `dsn` is the store's where it
+    is not the embedded one: a PostgreSQL of this host holds the daemon, so its units are critical.
+    `told` learns how actions end; None carries nothing out. Nothing is contacted yet."""
     bus = ManagerBus()
     helper = helper_client()
     units = SystemdUnits(bus=bus)
-    local = LocalHost(units=units, helper=helper, limits=settings.host_limits())
+    limits = dataclasses.replace(
+        settings.host_limits(), critical_units=(*settings.critical, *critical_database(dsn))
+    )
+    local = LocalHost(units=units, helper=helper, limits=limits)
     arming = ReversalTimers(bus=bus, units=units, helper=helper)
     catalogue = every_kind()
     weigher = Weigher(database=database, catalogue=catalogue, host=local, settings=settings)

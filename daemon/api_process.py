@@ -40,7 +40,7 @@ from daemon.live import LiveHub
 from daemon.memory.none import NoRecall
 from daemon.peer import HostPeers
 from daemon.runtime import Failure, background, within
-from daemon.store.open import open_store
+from daemon.store.open import open_store, read_dsn
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import maintain
 from daemon.views.acting import ActingReport
@@ -159,7 +159,13 @@ async def start_api(
         progress.part("intake", f"of posted events: {known} known patterns, {len(rules)} rules")
 
         acting = make_acting(
-            settings.actions, database=database, live=live, host=host, owner=owner, told=None
+            settings.actions,
+            database=database,
+            live=live,
+            host=host,
+            owner=owner,
+            dsn=read_dsn(settings.store),
+            told=None,
         )
         stack.callback(acting.bus.close)
         privileges = Privileges(host=acting.host)

@@ -50,7 +50,7 @@ from daemon.runtime import Failure, background, within
 from daemon.sources.supervise import SourceStatus, SourceSupervisor
 from daemon.state_folder import held
 from daemon.store import cursors
-from daemon.store.open import Store, open_store
+from daemon.store.open import Store, open_store, read_dsn
 from daemon.tools.host import host_toolbox
 from daemon.upkeep import SCHEDULE, follow_schedule, maintain
 from daemon.views.acting import ActingReport
@@ -198,6 +198,7 @@ async def start_daemon(
             live=live,
             host=host,
             owner=owner,
+            dsn=read_dsn(settings.store),
             told=IncidentOutcomes(on_work=lambda: engine.wake_workers()),
         )
         stack.callback(acting.bus.close)
