@@ -15,21 +15,22 @@ _CRITICAL = (
         "the network",
         (
             "network* NetworkManager* ifup* ifplugd* netplan* dhcpcd* dhclient* connman* "
-            "wpa_supplicant* iwd.* hostapd* ModemManager* wicked* openvswitch* ovs-* unbound* dnsmasq* "
-            "resolvconf* keepalived* frr* bird*"
+            "wpa_supplicant* iwd.* hostapd* ModemManager* wicked* openvswitch* ovs-* "
+            "unbound* dnsmasq* resolvconf* keepalived* frr* bird*"
         ),
     ),
     (
         "the firewall",
-        "firewall* nftables* iptables* ip6tables* ebtables* ufw* shorewall* ferm* netfilter*",
+        ("firewall* nftables* iptables* ip6tables* ebtables* ufw* shorewall* ferm* netfilter*"),
     ),
     (
         "a way in",
         (
             "wireguard* wg-quick* openvpn* tailscale* headscale* zerotier* nebula* netbird* "
-            "strongswan* ipsec* xl2tpd* openconnect* vpnc* cloudflared* teleport* cockpit* xrdp* vnc* "
-            "x11vnc* tigervnc* gnome-remote-desktop* anydesk* rustdesk* teamviewer* amazon-ssm-agent* "
-            "google-guest-agent* google-osconfig-agent* walinuxagent* qemu-guest-agent*"
+            "strongswan* ipsec* xl2tpd* openconnect* vpnc* cloudflared* teleport* cockpit* "
+            "xrdp* vnc* x11vnc* tigervnc* gnome-remote-desktop* anydesk* rustdesk* "
+            "teamviewer* amazon-ssm-agent* google-guest-agent* google-osconfig-agent* "
+            "walinuxagent* qemu-guest-agent*"
         ),
     ),
     ("a part of systemd", "systemd-* init.scope"),
@@ -38,17 +39,18 @@ _CRITICAL = (
     (
         "the boot",
         (
-            "rescue* emergency* runlevel* reboot* poweroff* halt* kexec* soft-reboot* debug-shell* "
-            "modprobe@* shutdown* first-boot* quotaon* usb-gadget* suspend* hibernate* hybrid-sleep* "
-            "ctrl-alt-del* system-update* initrd* factory-reset* grub* kmod* udev* apparmor* selinux* "
-            "cloud-init* cloud-config* cloud-final* snapd* dracut* plymouth* rc-local*"
+            "rescue* emergency* runlevel* reboot* poweroff* halt* kexec* soft-reboot* "
+            "debug-shell* modprobe@* shutdown* first-boot* quotaon* usb-gadget* suspend* "
+            "hibernate* hybrid-sleep* ctrl-alt-del* system-update* initrd* factory-reset* "
+            "grub* kmod* udev* apparmor* selinux* cloud-init* cloud-config* cloud-final* "
+            "snapd* dracut* plymouth* rc-local*"
         ),
     ),
     (
         "the console, or somebody's session",
         (
-            "getty* serial-getty* console-getty* container-getty* autovt@* display-manager* gdm* "
-            "lightdm* sddm* greetd* user@* user-runtime-dir@* session-*"
+            "getty* serial-getty* console-getty* container-getty* autovt@* display-manager* "
+            "gdm* lightdm* sddm* greetd* user@* user-runtime-dir@* session-*"
         ),
     ),
     ("logging in", "pam_* nss-* nscd* sssd* nslcd* winbind* krb5* accounts-daemon*"),
@@ -56,10 +58,11 @@ _CRITICAL = (
     (
         "storage",
         (
-            "*.mount *.automount *.swap *.device local-fs* remote-fs* cryptsetup* integritysetup* "
-            "veritysetup* remote-cryptsetup* remote-verity* remote-integrity* blk-availability* lvm* "
-            "dm-event* mdmonitor* mdadm* mdcheck* zfs* zpool* multipath* iscsi* open-iscsi* nvme* "
-            "nvmf* nfs* rpc* ceph* gluster* drbd* btrfs* stratis* udisks* zram* autofs*"
+            "*.mount *.automount *.swap *.device local-fs* remote-fs* cryptsetup* "
+            "integritysetup* veritysetup* remote-cryptsetup* remote-verity* remote- "
+            "integrity* blk-availability* lvm* dm-event* mdmonitor* mdadm* mdcheck* zfs* "
+            "zpool* multipath* iscsi* open-iscsi* nvme* nvmf* nfs* rpc* ceph* gluster* "
+            "drbd* btrfs* stratis* udisks* zram* autofs*"
         ),
     ),
     ("a group of units, boot among them", "*.target *.slice"),
