@@ -59,9 +59,9 @@ _CRITICAL = (
         "storage",
         (
             "*.mount *.automount *.swap *.device local-fs* remote-fs* cryptsetup* "
-            "integritysetup* veritysetup* remote-cryptsetup* remote-verity* remote- "
-            "integrity* blk-availability* lvm* dm-event* mdmonitor* mdadm* mdcheck* zfs* "
-            "zpool* multipath* iscsi* open-iscsi* nvme* nvmf* nfs* rpc* ceph* gluster* "
+            "integritysetup* veritysetup* remote-cryptsetup* remote-verity* "
+            "remote-integrity* blk-availability* lvm* dm-event* mdmonitor* mdadm* mdcheck* "
+            "zfs* zpool* multipath* iscsi* open-iscsi* nvme* nvmf* nfs* rpc* ceph* gluster* "
             "drbd* btrfs* stratis* udisks* zram* autofs*"
         ),
     ),
