@@ -19,7 +19,9 @@ import psutil
 
 CACHE = Path(os.environ.get("TRIAGED_HOST_CACHE", "/var/cache/triaged-tests"))
 """Where the base system is kept between runs: outside of the checkout, and not in a tmpfs."""
-SUITE = "bookworm"
+SUITE = os.environ.get("TRIAGED_HOST_SUITE", "bookworm")
+"""Another one takes a wheelhouse for its Python: `make test-host FOR=3.13`."""
+COMPONENTS = os.environ.get("TRIAGED_HOST_COMPONENTS", "main")
 PACKAGES = (
     *("dbus", "python3", "python3-venv", "procps", "libgomp1"),
     # What acting needs: polkit, whose systemd needs sessions for it, and a packet filter.
@@ -57,6 +59,7 @@ def base_tree() -> Path:
                 [
                     "debootstrap",
                     "--variant=minbase",
+                    f"--components={COMPONENTS}",
                     f"--include=systemd,systemd-sysv,{','.join(PACKAGES)}",
                     SUITE,
                     str(work),
