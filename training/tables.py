@@ -21,7 +21,7 @@ def make_tables() -> None:
         demand_words.make(demands.WEIGHTS, count=24_000, epochs=4, seed=_SEED)
         demands.demands_table.cache_clear()
         print("learning what the words of lines say", flush=True)
-        line_words.make(line_scores.WEIGHTS, count=200_000, epochs=4, seed=_SEED)
+        line_words.make(line_scores.WEIGHTS, count=260_000, epochs=4, seed=_SEED)
         line_scores.lines_table.cache_clear()
         print("learning what shows which cause", flush=True)
         causes.make(cause_scores.WEIGHTS, count=40_000, epochs=5, seed=_SEED)

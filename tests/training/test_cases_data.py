@@ -127,3 +127,16 @@ def test_severities_fit(drawn: list[CaseSample]) -> None:
 def test_the_order_of_causes_varies(drawn: list[CaseSample]) -> None:
     first = Counter(sample.case.causes[0].code for sample in drawn)
     assert len(first) > 15
+
+
+def test_every_kind_of_action_is_offered(drawn: list[CaseSample]) -> None:
+    offered = {action.action for sample in drawn for action in sample.case.actions}
+    assert offered >= {
+        "restart_unit", "reset_failed_unit", "start_unit", "stop_unit", "reload_unit",
+        "raise_restart_limit", "vacuum_journal", "clean_tmp", "clean_package_cache", "rotate_log",
+        "block_address", "end_process", "renice_process", "remount", "rerun_timer",
+        "renew_certificate", "restart_container", "security_updates", "nixos_switch",
+        "nixos_rollback",
+    }  # fmt: skip
+    chosen = {code.partition(":")[0] for sample in drawn for code in sample.actions}
+    assert "renew_certificate" in chosen

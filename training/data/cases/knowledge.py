@@ -127,7 +127,10 @@ KNOWLEDGE: Final[dict[str, Knowledge]] = {
     "after_update": Knowledge(otherwise=ESCALATE, phrase="Began after an update"),
     "clock_wrong": Knowledge(otherwise=WATCH, phrase="Clock is wrong", remedies=_RESTART),
     "certificate_expired": Knowledge(
-        otherwise=ESCALATE, phrase="Certificate ran out", rules=("certificate expired",)
+        otherwise=ESCALATE,
+        phrase="Certificate ran out",
+        remedies=("renew_certificate",),
+        rules=("certificate expired",),
     ),
     "job_failed": Knowledge(
         otherwise=WATCH, phrase="Job failed", remedies=_RESTART, rules=("unit failed",)

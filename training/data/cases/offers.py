@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tiers.causes import all_causes, causes_for
@@ -21,10 +21,59 @@ _DESCRIPTIONS: Final = {
     "vacuum_journal": "shrink the journal",
     "clean_tmp": "delete old temporary files",
     "block_address": "block {} for an hour",
+    "stop_unit": "stop {}",
+    "reload_unit": "have {} read its configuration again",
+    "enable_unit": "start {} at boot",
+    "raise_restart_limit": "let {} restart more often before systemd gives up",
+    "rerun_timer": "run the job of {} again",
+    "clean_package_cache": "delete downloaded packages",
+    "rotate_log": "rotate {}",
+    "remount": "mount {} again",
+    "end_process": "end {}",
+    "renice_process": "give {} less of the processors",
+    "renew_certificate": "renew the certificate {}",
+    "restart_container": "restart the container {}",
+    "security_updates": "install security updates",
+    "nixos_switch": "switch to the configuration {}",
+    "nixos_rollback": "go back to generation {}",
 }
 _UNIT_TYPES: Final = (".service", ".socket", ".timer", ".mount")
 _NO_SERVICES: Final = frozenset(("", "kernel", "systemd", "init", "metrics", "triaged", "mount"))
 _TMP: Final = "/tmp"  # noqa: S108 - a name that is shown, nothing is written there
+
+
+def _unit_target(rng: random.Random, context: Context) -> str:
+    return unit_name(slots.SLOTS["svc"](rng, context))
+
+
+def _process_target(rng: random.Random, context: Context) -> str:
+    return f"{slots.SLOTS['pid'](rng, context)}:{slots.log_number(rng, 1_000, 90_000_000)}"
+
+
+def _slot_target(name: str) -> Callable[[random.Random, Context], str]:
+    return lambda rng, context: slots.SLOTS[name](rng, context)
+
+
+_FURTHER: Final[Mapping[str, Callable[[random.Random, Context], str]]] = {
+    "stop_unit": _unit_target,
+    "reload_unit": _unit_target,
+    "enable_unit": _unit_target,
+    "raise_restart_limit": _unit_target,
+    "rerun_timer": lambda rng, context: f"{slots.SLOTS['name'](rng, context)}.timer",
+    "clean_package_cache": lambda _rng, _context: "packages",
+    "rotate_log": _slot_target("path"),
+    "remount": _slot_target("mount"),
+    "end_process": _process_target,
+    "renice_process": _process_target,
+    "renew_certificate": _slot_target("domain"),
+    "restart_container": _slot_target("name"),
+    "security_updates": lambda _rng, _context: "packages",
+    "nixos_switch": _slot_target("host"),
+    "nixos_rollback": lambda rng, _context: str(slots.between(rng, 1, 400)),
+}
+"""Kinds that are offered beside others, and what they would be done to. None of them is what the
+evidence of a case asks for."""
+_FURTHER_SHARE: Final = 0.2
 
 
 def causes(rng: random.Random, category: Category, right: str) -> tuple[Cause, ...]:
@@ -75,7 +124,13 @@ def actions(
         offered.append(action("clean_tmp", _TMP))
     elif right is not None and right.action == "clean_tmp":
         offered.append(action("vacuum_journal", "journal"))
+    elif right is not None and right.action == "renew_certificate" and rng.random() < 0.4:
+        offered.append(action("renew_certificate", slots.SLOTS["host2"](rng, {})))
     offered += _useless(rng, cause, category, context, has_right=right is not None)
+    while rng.random() < _FURTHER_SHARE:
+        kind = pick(rng, tuple(_FURTHER))
+        if kind not in KNOWLEDGE[cause].remedies:
+            offered.append(action(kind, _FURTHER[kind](rng, dict(context))))
     if rng.random() < 0.4:
         rng.shuffle(offered)
     unique = {choice.code: choice for choice in offered}
@@ -101,6 +156,9 @@ def _right(
         if _TMP + " " in text or f"'{_TMP}" in text or f"{_TMP}/" in text:
             return action("clean_tmp", _TMP)
         return action("vacuum_journal", "journal")
+    if cause == "certificate_expired":
+        domain = context.get("domain")
+        return action("renew_certificate", domain) if domain and domain in text else None
     service = context.get("svc")
     if service is None or service not in text:
         service = shown[0].unit
