@@ -9,6 +9,7 @@ that fit the question, and its short answer is checked before anybody sees it (`
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -112,20 +113,25 @@ class Agent:
         )
 
     async def _fitting(self, turn: Turn) -> tuple[_Messages, _Messages]:
-        """The messages as they fit the model's context, and our tools. What is remembered has to
-        give way before the question is refused. Raises `TierError`."""
+        """The messages as they fit the model's context, and our tools. What is remembered, and then
+        the asking for changes, has to give way before the question is refused. Raises
+        `TierError`."""
         client, most = self._parts.client, self._parts.loop.output_chars
         budget = prompt_budget(
             context=(await client.info()).context, max_tokens=client.max_tokens, configured=None
         )
-        for chars in (most, most // 4, 0):
-            talk, tools, ours = self._prompt(turn, chars=chars)
+        kept = (most, most // 4, 0) if turn.results.all() else (most,)
+        rounds = [(chars, turn) for chars in kept]
+        if turn.asker is not None:
+            rounds.append((kept[-1], dataclasses.replace(turn, asker=None)))
+        for number, (chars, as_read) in enumerate(rounds, 1):
+            talk, tools, ours = self._prompt(as_read, chars=chars)
             try:
                 short = await fitted(
                     talk, client=client, tools=tools, budget=budget, result_chars=most
                 )
             except CaseTooLargeError:
-                if not chars or not turn.results.all():
+                if number == len(rounds):
                     raise
                 continue
             return short, ours
@@ -136,7 +142,7 @@ class Agent:
         remembered, all tools, and ours among them."""
         parts = self._parts
         talk = recalled(turn.history, turn.results, chars=chars, fresh=wants_fresh(turn.question))
-        system = parts.profile.chat_system(facts=parts.facts())
+        system = parts.profile.chat_system(facts=parts.facts(), asks=turn.asker is not None)
         if system:
             talk = [{"role": "system", "content": system}, *talk]
         offered = parts.specs

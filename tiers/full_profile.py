@@ -205,9 +205,9 @@ class FullProfile:
 
     # --- chat
 
-    def chat_system(self, *, facts: Sequence[tuple[str, str]]) -> str | None:
+    def chat_system(self, *, facts: Sequence[tuple[str, str]], asks: bool = False) -> str | None:
         texts = [text for fact in facts for text in fact]
-        return str(_messages("chat", {"facts": facts}, *texts)[0]["content"])
+        return str(_messages("chat", {"facts": facts, "asks": asks}, *texts)[0]["content"])
 
     def tool_payload(self, spec: ToolSpec) -> dict[str, Any]:
         return {

@@ -95,8 +95,9 @@ class PromptProfile(Protocol):
 
     # --- chat
 
-    def chat_system(self, *, facts: Sequence[tuple[str, str]]) -> str | None:
-        """The system message of a chat about this host; None for none."""
+    def chat_system(self, *, facts: Sequence[tuple[str, str]], asks: bool = False) -> str | None:
+        """The system message of a chat about this host; None for none. `asks`: whether the model
+        can ask for changes."""
         ...
 
     def tool_payload(self, spec: ToolSpec) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def _seconds(status: ActionsStatus) -> Metric:
         timed = [tally for tally in status.tallies if tally.kind == kind and tally.timed]
         bounds = sorted({bound for tally in timed for bound in tally.within})
         buckets: list[tuple[str, float]] = [
-            (f"{bound:g}", sum(tally.within[bound] for tally in timed)) for bound in bounds
+            (str(bound), sum(tally.within[bound] for tally in timed)) for bound in bounds
         ]
         buckets.append(("+Inf", sum(tally.timed for tally in timed)))
         metric.add_metric([kind], buckets, sum(tally.seconds for tally in timed))
