@@ -12,7 +12,7 @@ import structlog
 from daemon.apart.wire import Assembler
 from daemon.apart.words import Told, read
 from daemon.live import LiveHub
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError
 from daemon.store.notify import listen
 from daemon.store.pool import Database
 from daemon.views.reported import Heard
@@ -55,14 +55,18 @@ class Hearer:
         return self._first.is_set()
 
     async def run(self) -> None:
-        """Listens until cancelled. The store being away is waited for: the pool has told of it."""
+        """Listens until cancelled. A store that is away, or refuses us, is tried again."""
+        problem = ""
         while True:
             try:
                 async for payload in listen(self._database):
+                    problem = ""
                     if (word := self._assembler.take(payload)) is not None:
                         self.take(read(word))
-            except StoreUnavailableError as error:
-                log.debug("listening waits for the store", why=str(error))
+            except StoreError as error:
+                if not problem:
+                    log.warning("the daemon cannot be heard; trying again", why=str(error))
+                problem = str(error)
             await asyncio.sleep(_AGAIN_SECONDS)
 
     def take(self, told: Told | None) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from psycopg import sql
 
+from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Connection, Database, translated
 
 CHANNEL = "triaged"
+_LOOK_SECONDS = 30.0
+"""How often the connection is asked whether it still is one: a broken way says nothing."""
+_ANSWER_SECONDS = 10.0
 
 
 async def notify(connection: Connection, payloads: Sequence[str]) -> None:
@@ -21,13 +26,20 @@ async def notify(connection: Connection, payloads: Sequence[str]) -> None:
 
 
 async def listen(database: Database) -> AsyncIterator[str]:
-    """Payloads from now on, over a connection of its own. Raises `StoreUnavailableError` when the
-    connection cannot be made or breaks."""
+    """Payloads from now on, over a connection of its own, until it breaks. Raises the store's
+    errors."""
     connection = await database.connect()
     try:
         with translated():
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
-            async for notification in connection.notifies():
-                yield notification.payload
+            while True:
+                async for notification in connection.notifies(timeout=_LOOK_SECONDS):
+                    yield notification.payload
+                try:
+                    async with asyncio.timeout(_ANSWER_SECONDS):
+                        await connection.execute("select 1")
+                except TimeoutError as error:
+                    message = "PostgreSQL does not answer where its notifications come from"
+                    raise StoreUnavailableError(message) from error
     finally:
         await connection.close()

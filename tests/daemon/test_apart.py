@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from daemon.apart.wire import PIECE_CHARS, Assembler, TooLongError, pieces
 from daemon.apart.words import Told, read, written
 from daemon.live import LiveHub
 from daemon.store import notify as notifications
+from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 from daemon.views.reported import FRESH_SECONDS, Heard, ReportedStatus
 from daemon.views.status import DaemonReport, StatusView
@@ -144,7 +145,7 @@ async def test_over_a_real_database(pool: Database) -> None:
             await notifications.notify(connection, ["rubbish", "a 0 1 rubbish", ""])
         (heard,) = hearer.reports()
         assert list(heard.report.parts) == list(many.parts)
-        reader = cast("AsyncIterator[LiveItem]", hearing.follow())
+        reader = hearing.follow()
         following = asyncio.ensure_future(anext(reader))
         await asyncio.sleep(0)
         telling.publish(kind="verdict", text="x" * 10_000, incident=3)
@@ -168,6 +169,31 @@ async def test_over_a_real_database(pool: Database) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await cast("Any", reader).aclose()
+
+
+async def test_a_way_that_broke_in_silence_is_found(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection answers nothing and is not closed: only asking finds that."""
+    monkeypatch.setattr(notifications, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(notifications, "_ANSWER_SECONDS", 0.1)
+    connection = await pool.connect()
+    monkeypatch.setattr(pool, "connect", lambda: _given(connection))
+    listening = notifications.listen(pool)
+    following = asyncio.ensure_future(anext(listening))
+    await asyncio.sleep(0.05)
+
+    async def hangs(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(connection, "execute", hangs)
+    with pytest.raises(StoreUnavailableError, match="does not answer"):
+        await asyncio.wait_for(following, 10)
+    assert connection.closed
+
+
+async def _given(connection: Any) -> Any:
+    return connection
 
 
 class Own:

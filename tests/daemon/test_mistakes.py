@@ -125,7 +125,7 @@ async def a_wrong_password(
     host: Host, _: pytest.MonkeyPatch, *, database: str = ""
 ) -> list[Finding]:
     dsn = make_conninfo(database, user="nobody_that_there_is")
-    return await ledger_findings(StoreSettings(dsn=dsn), state_dir=host.state)  # type: ignore[arg-type]
+    return await ledger_findings(StoreSettings(dsn=dsn), state_dir=host.state)
 
 
 CASES: tuple[Case, ...] = (
