@@ -61,7 +61,8 @@ def actions_status(kept: KeptActing, report: ActingReport) -> ActionsStatus:
 
 def actions_part(status: ActionsStatus, *, since: datetime) -> PartStatus:
     """Stopped is no failure of the daemon, but nobody shall overlook it."""
-    words = [f"level {status.level}", f"{status.waiting} proposals wait"]
+    wait = "1 proposal waits" if status.waiting == 1 else f"{status.waiting} proposals wait"
+    words = [f"level {status.level}", wait]
     if status.running:
         words.append(f"{status.running} under way")
     words += [f"{name} {_door(said)}" for name, said in status.privileges.items()]

@@ -108,7 +108,7 @@ def asked(row: ActionRow, *, proposal: Proposal | None) -> Asked:
     for it."""
     state = ActionState(row.state)
     if state is ActionState.REFUSED:
-        return Asked(sentence=f"Refused: {row.sentence}. {row.why}", refused=True)
+        return Asked(sentence=f"Refused: {row.sentence}: {row.why}", refused=True)
     if state in _ASKED:
         return Asked(
             sentence=(

@@ -186,7 +186,7 @@ async def test_the_status_has_a_part_for_actions(pool: Database, lamps: Rig) -> 
     assert status.actions is not None
     part = next(part for part in status.parts if part.name == "actions")
     assert (part.health, part.required) == (Health.OK, False)
-    assert part.detail == "level suggest; 1 proposals wait; units open; helper closed"
+    assert part.detail == "level suggest; 1 proposal waits; units open; helper closed"
     assert part.facts["waiting"] == 1
     actions = ActionsView(database=pool, desk=lamps.desk)
     await actions.stop(by="operator:local", reason="the racks\nmove")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from actions_kit import Rig, rig
-from surface_kit import ACTIONS, API, bearer, content_of, facade, keys_in
+from facade_kit import serving
+from surface_kit import ACTIONS, API, bearer, content_of, facade, keys_in, real_ports
 
 from api.ports_actions import Peer
+from daemon.peer import HostPeers
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 from tiers.vocabulary import Provenance
@@ -161,6 +167,36 @@ async def test_without_a_key_the_kernel_says_who_it_is(
         assert answer.json()["error"]["code"] == "not_allowed"
         assert "keys add NAME --role operator" in answer.json()["error"]["message"]
     assert (await lamps.row(1)).state == "proposed"
+
+
+HASTY = """
+import encodings.idna, os, socket, sys
+os.setgid(65534); os.setuid(65534)
+port, code = int(sys.argv[1]), sys.argv[2]
+request = (f"POST /api/v1/proposals/{code}/approve HTTP/1.1\\r\\nHost: localhost:{port}\\r\\n"
+           "Connection: close\\r\\nContent-Length: 0\\r\\n\\r\\n").encode()
+for wait in [False] * 20 + [True]:
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall(request)
+        if wait:
+            sys.stdout.write(s.makefile().read())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_who_asks_and_hangs_up_at_once_is_not_root(lamps: Rig) -> None:
+    code = await proposed(lamps)
+    async with serving(real=real_ports(lamps, peers=HostPeers())) as served:
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", HASTY, str(served.port), code, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asyncio.wait_for(other.communicate(), 30)
+        assert said.startswith(b"HTTP/1.1 403"), said
+        assert b"is nobody on this host" in said
+        assert (await lamps.row(1)).state == "proposed"
+        async with httpx.AsyncClient(base_url=served.url) as root:
+            assert (await root.post(f"{API}/{code}/approve")).status_code == 200
+    assert (await lamps.row(1)).answered_from == "api from 127.0.0.1, user root"
 
 
 async def test_codes_cannot_be_guessed(lamps: Rig, tmp_path: Path) -> None:
