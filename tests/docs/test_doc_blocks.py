@@ -56,8 +56,8 @@ def test_units_are_taken_by_systemd(block: Block, tmp_path: Path) -> None:
         if folder.endswith(".d"):
             goal = tmp_path / folder
             goal.mkdir(exist_ok=True)
-            unit = folder.removesuffix(".d")
-            shutil.copy(SYSTEMD / unit, tmp_path / unit)
+            shipped = folder.removesuffix(".d")
+            shutil.copy(SYSTEMD / shipped, tmp_path / shipped)
         (goal / file).write_text(text)
     units = [unit for unit in tmp_path.iterdir() if unit.is_file()]
     for unit in units:

@@ -226,6 +226,15 @@ def test_systemd_may_run_the_models(debian: Machine) -> None:
         lambda: debian.say("triaged", "status").count("tier/") == 3, seconds=60, what="attached"
     )
     assert "child.py" not in _children(debian)
+    # The daemon measures them through systemd.
+    wanted = {
+        _property(debian, "MainPID", f"llama-{tier}") for tier in ("trigger", "review", "meta")
+    }
+    debian.until(
+        lambda: {str(each["pid"]) for each in _json(debian, "status")["tiers"]} == wanted,
+        seconds=60,
+        what="measured",
+    )
     answer = debian.run("triaged", "ask", "how full is the disk?", seconds=120).stdout
     assert "%" in answer
     debian.run(INSTALL, "--models", "daemon", seconds=300)
