@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.commits import Told
@@ -15,10 +16,11 @@ from daemon.actions.host.host import Host
 from daemon.actions.host.local import LocalHost
 from daemon.actions.host.own_database import critical_database
 from daemon.actions.host.units import SystemdUnits
+from daemon.actions.kinds import runbooks
 from daemon.actions.kinds.every import every_kind
 from daemon.actions.requests import Requests
 from daemon.actions.settings import ActionsSettings
-from daemon.actions.weigh import Weigher
+from daemon.actions.weigh import StepPolicy, Weigher
 from daemon.live import LiveHub
 from daemon.store.pool import Database
 
@@ -57,8 +59,19 @@ def make_acting(
     )
     local = LocalHost(units=units, helper=helper, limits=limits)
     arming = ReversalTimers(bus=bus, units=units, helper=helper)
-    catalogue = every_kind()
-    weigher = Weigher(database=database, catalogue=catalogue, host=local, settings=settings)
+    weighing = functools.partial(Weigher, database=database, host=local, settings=settings)
+    steps = every_kind()
+    catalogue = Catalogue(
+        kinds=(
+            *steps,
+            *runbooks.kinds(
+                runbooks=[book.runbook(name) for name, book in settings.runbooks.items()],
+                steps=steps,
+                gate=StepPolicy(weigher=weighing(catalogue=steps)),
+            ),
+        )
+    )
+    weigher = weighing(catalogue=catalogue)
     executor = None
     if told is not None:
         executor = Executor(
@@ -77,6 +90,7 @@ def make_acting(
         database=database,
         catalogue=catalogue,
         weigher=weigher,
+        acted_on=local,
         arming=arming,
         settings=settings,
         host=host,

@@ -16,8 +16,8 @@ from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.reversal import token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
-from daemon.actions.steps import TOO_MANY, action_of, refusal_step, why_not
-from daemon.actions.weigh import Weighed, Weigher
+from daemon.actions.steps import action_of, refusal_step, why_not
+from daemon.actions.weigh import TOO_MANY, Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
 from daemon.store.actions import ActionRow, Move

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
@@ -18,6 +18,8 @@ from daemon.actions.answers import Answers
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
 from daemon.actions.host.arming import Arming
+from daemon.actions.host.host import Host
+from daemon.actions.inverses import Inverses
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.requests import NewRequest, new_action
 from daemon.actions.reversals import Reversals
@@ -27,12 +29,12 @@ from daemon.actions.steps import action_of, decision_step, new_code, refusal_ste
 from daemon.actions.switch import StopSwitch
 from daemon.actions.weigh import Weighed, Weigher
 from daemon.live import LiveHub
-from daemon.store import action_past, actions
+from daemon.store import actions
 from daemon.store.action_past import StopRow
 from daemon.store.actions import ActionRow, Move
 from daemon.store.errors import StoreRejectedError, StoreUnavailableError
 from daemon.store.pool import Database
-from daemon.store.work import Work, run
+from daemon.store.work import run
 from tiers.vocabulary import Provenance, Severity
 
 log = structlog.get_logger()
@@ -53,13 +55,15 @@ class Desk:
         database: Database,
         catalogue: Catalogue,
         weigher: Weigher,
+        acted_on: Host,
         arming: Arming,
         settings: ActionsSettings,
         host: str,
         live: LiveHub,
         on_approved: Callable[[], None],
     ) -> None:
-        """`on_approved` is called when there is something to carry out."""
+        """`host` is the name of the host, `acted_on` the host itself; `on_approved` is called
+        when there is something to carry out."""
         self._database = database
         self._catalogue = catalogue
         self._weigher = weigher
@@ -67,6 +71,9 @@ class Desk:
         self._host = host
         self._live = live
         self._on_approved = on_approved
+        self._inverses = Inverses(
+            database=database, catalogue=catalogue, acted_on=acted_on, host=host
+        )
         self._reversals = Reversals(database=database, arming=arming, host=host, live=live)
         self._wake = asyncio.Event()
         self._answers = Answers(
@@ -111,8 +118,11 @@ class Desk:
             self._wake.clear()
 
     async def tick(self) -> None:
-        """Everything that waits for the desk, once."""
-        await self._take_back()
+        """Everything that waits for the desk, once. Mostly nothing does: one question, then."""
+        async with self._database.connection() as connection:
+            if not await actions.pending(connection, host=self._host):
+                return
+        await self._inverses.look()
         await self._reversals.look()
         async with self._database.connection() as connection:
             requested = await actions.requests(connection, host=self._host)
@@ -238,41 +248,6 @@ class Desk:
         """See `daemon.actions.switch.StopSwitch`."""
         return await self._switch.stopped()
 
-    # --- what is to be undone --------------------------------------------------------------------
-
-    async def _take_back(self) -> None:
-        """Asks for the inverses that are due."""
-        async with self._database.connection() as connection:
-            due = await action_past.due_inverses(connection, host=self._host)
-        for inverse in due:
-            request = NewRequest(
-                kind=inverse.kind,
-                target=inverse.target,
-                parameters=inverse.parameters,
-                origin=Origin.INVERSE,
-                requested_by="daemon",
-                reason=f"the time of action {inverse.action_id} is over",
-                basis=Provenance.MEASURED,
-                inverse_of=inverse.action_id,
-            )
-            try:
-                new = new_action(request, catalogue=self._catalogue, host=self._host)
-            except ActionError as error:
-                why = f"it cannot be undone: {error}"
-                await run(self._database, _given_up(inverse.action_id, why))
-                log.error("an action cannot be undone", action=inverse.action_id, why=str(error))
-                continue
-
-            async def ask(
-                work: Work, new: actions.NewAction = new, of: int = inverse.action_id
-            ) -> None:
-                row, _ = await actions.insert(work, new)
-                await action_past.settle_inverse(
-                    work, action_id=of, state="due", why="its time is over", request_id=row.id
-                )
-
-            await run(self._database, ask, seconds=_PATIENCE)
-
     # --- steps -----------------------------------------------------------------------------------
 
     @property
@@ -305,13 +280,6 @@ class Desk:
 
     def _say(self, row: ActionRow, text: str, severity: Severity = Severity.NOTICE) -> None:
         self._live.publish(kind="action", severity=severity, text=text, incident=row.incident_id)
-
-
-def _given_up(action_id: int, why: str) -> Callable[[Work], Awaitable[None]]:
-    async def settle(work: Work) -> None:
-        await action_past.settle_inverse(work, action_id=action_id, state="due", why=why)
-
-    return settle
 
 
 def _too_late(row: ActionRow) -> str:

@@ -38,9 +38,9 @@ from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.reversal import Reversal, reversal_of, token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
-from daemon.actions.steps import TOO_MANY, action_of, decision_step, refusal_step
+from daemon.actions.steps import action_of, decision_step, refusal_step
 from daemon.actions.verify import Result, after_crash, verify, with_refusal
-from daemon.actions.weigh import Weighed, Weigher
+from daemon.actions.weigh import TOO_MANY, Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
 from daemon.store.actions import ActionRow, Move

@@ -15,8 +15,6 @@ from daemon.store.actions import ActionRow, Move
 _ALPHABET = "ACDEFGHJKMNPQRTUVWXY34679"
 """Letters and digits that are not taken for each other."""
 _CODE_CHARS = 4
-TOO_MANY = "too-many-waiting"
-"""The policy's rule about proposals: it speaks about making one more, not about one that waits."""
 _S = ActionState
 
 

@@ -11,13 +11,15 @@ from daemon.actions.catalogue import Catalogue
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Kind, Target
 from daemon.actions.policy.decide import decide
-from daemon.actions.policy.facts import ActionFacts, Decision, Origin, Past
+from daemon.actions.policy.facts import ActionFacts, Decision, Origin, Past, Verdict
 from daemon.actions.settings import ActionsSettings
 from daemon.store import action_past
 from daemon.store.action_past import PastRow
 from daemon.store.pool import Database
 from tiers.vocabulary import Provenance
 
+TOO_MANY = "too-many-waiting"
+"""The policy's rule about proposals: it speaks about making one more, not about one that waits."""
 Clock = Callable[[], datetime]
 
 
@@ -105,6 +107,26 @@ class Weigher:
             facts=facts,
             decision=decide(facts, self._settings),
         )
+
+
+class StepPolicy:
+    """Satisfies `daemon.actions.kinds.runbooks.StepGate`."""
+
+    def __init__(self, *, weigher: Weigher) -> None:
+        self._weigher = weigher
+
+    async def why_not(self, step: Action, kind: Kind, target: Target) -> str | None:
+        """A step is weighed as if a human had asked for it: what only asks was answered for the
+        whole runbook. Raises as `Weigher.weigh` does."""
+        weighed = await self._weigher.weigh(
+            step,
+            basis=Provenance.OPERATOR,
+            origin=Origin.OPERATOR,
+            incident_id=None,
+            queued=True,
+        )
+        denied = weighed.decision.verdict is Verdict.DENY and weighed.decision.rule != TOO_MANY
+        return weighed.decision.reason if denied else None
 
 
 def _past(row: PastRow, *, queued: bool) -> Past:

@@ -67,6 +67,21 @@ SETTLE = """
 update inverses set state = %s, request_id = coalesce(%s, request_id), updated_at = now()
 where action_id = %s and state <> %s returning action_id
 """
+# Asked for, and its request ended without undoing it: what a human denied stays as it is.
+TO_REARM = """
+select exists (select from inverses i join actions a on a.id = i.request_id
+  where i.host = %s and i.state = 'due'
+    and a.state in ('refused','expired','withdrawn','failed','unknown','denied'))
+"""
+REARM = """
+update inverses i set
+  state = case when a.state = 'denied' then 'void' else 'armed' end,
+  due_at = now() + make_interval(secs => %s), updated_at = now()
+from actions a
+where a.id = i.request_id and i.host = %s and i.state = 'due'
+  and a.state in ('refused','expired','withdrawn','failed','unknown','denied')
+returning i.action_id, i.state, a.state, a.why
+"""
 STOP = "insert into stops (stopped, by, reason) values (%s, %s, %s) returning *"
 STOPPED = "select * from stops order by id desc limit 1"
 
@@ -228,6 +243,35 @@ async def due_inverses(connection: Connection, *, host: str, limit: int = 20) ->
     async with connection.cursor(row_factory=class_row(InverseRow)) as cursor:
         await cursor.execute(DUE, (host, limit))
         return await cursor.fetchall()
+
+
+async def any_to_rearm(connection: Connection, *, host: str) -> bool:
+    """Whether `rearm_inverses` would do anything."""
+    row = await (await connection.execute(TO_REARM, (host,))).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def rearm_inverses(work: Work, *, host: str, after_seconds: float) -> list[int]:
+    """Makes due again, in `after_seconds`, what was asked for and not undone; those actions. What
+    a human denied to undo is not asked for again."""
+    cursor = await work.connection.execute(REARM, (after_seconds, host))
+    again = []
+    for action_id, state, ended, why in await cursor.fetchall():
+        work.record(
+            NewEntry(
+                kind="action_inverse",
+                actor="daemon",
+                body={
+                    "action_id": str(action_id),
+                    "state": state,
+                    "why": f"its request was {ended}: {why}",
+                    "after_seconds": after_seconds,
+                },
+            )
+        )
+        if state == "armed":
+            again.append(action_id)
+    return again
 
 
 async def settle_inverse(

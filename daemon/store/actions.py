@@ -116,6 +116,17 @@ select {", ".join("a." + column.strip() for column in COLUMNS.split(","))} from 
 join incidents i on i.id = a.incident_id
 where a.state = 'proposed' and i.state = 'closed' order by a.id limit 100
 """  # noqa: S608
+PENDING = """
+select exists (select from actions where host = %(host)s and state = 'requested')
+  or exists (select from actions where state in ('proposed','approved') and expires_at < now())
+  or exists (select from actions a join incidents i on i.id = a.incident_id
+             where a.state = 'proposed' and i.state = 'closed')
+  or exists (select from inverses where host = %(host)s
+             and (state = 'armed' and due_at <= now() or state = 'due'))
+  or exists (select from actions where host = %(host)s and confirm_by < now()
+             and confirmed_at is null and started_at is not null
+             and not reversal ? 'carried_out')
+"""
 CONFIRM = f"""
 update actions set confirmed_at = now(), confirmed_by = %s
 where id = %s and confirm_by is not null and confirmed_at is null returning {COLUMNS}
@@ -387,6 +398,12 @@ async def listing(
             "limit": limit,
         },
     )
+
+
+async def pending(connection: Connection, *, host: str) -> bool:
+    """Whether the desk of this host has anything to look at."""
+    row = await (await connection.execute(PENDING, {"host": host})).fetchone()
+    return row is not None and bool(row[0])
 
 
 async def requests(connection: Connection, *, host: str, limit: int = 20) -> list[ActionRow]:

@@ -232,6 +232,7 @@ def rig(
         database=database,
         catalogue=catalogue,
         weigher=weigher,
+        acted_on=host,
         arming=timers,
         settings=chosen,
         host=HOST,

@@ -130,7 +130,7 @@ async def live(conninfo: str, folder: Path, *, target: str, point: str, owner: s
             settings=SETTINGS, name=HOST, owner=owner, live=hub, told=Nobody(),
         )  # fmt: skip
         desk = Desk(
-            database=database, catalogue=catalogue, weigher=weigher, arming=timers,
+            database=database, catalogue=catalogue, weigher=weigher, acted_on=host, arming=timers,
             settings=SETTINGS, host=HOST, live=hub, on_approved=executor.wake,
         )  # fmt: skip
         if owner == "first":

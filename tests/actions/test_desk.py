@@ -6,7 +6,7 @@ import asyncio
 
 import psycopg
 import pytest
-from actions_kit import Lamp, request, rig
+from actions_kit import Lamp, Rig, request, rig
 
 from api.ports import ConflictError, NotFoundError
 from daemon.actions.errors import ParameterError, UnknownActionError
@@ -269,6 +269,55 @@ async def test_an_inverse_is_asked_for_in_time(pool: Database) -> None:
         found = await (await connection.execute("select state from inverses")).fetchall()
         assert await action_past.due_inverses(connection, host="web1") == []
     assert found == [("undone",)]
+
+
+async def lit_for_a_second(pool: Database) -> Rig:
+    safe = rig(pool)
+    await safe.ask(parameters={"seconds": 1})
+    await safe.executor.work_once()
+    await asyncio.sleep(1.1)
+    return safe
+
+
+async def inverse_states(pool: Database) -> list[str]:
+    async with pool.connection() as connection:
+        found = await (await connection.execute("select state from inverses")).fetchall()
+    return [row[0] for row in found]
+
+
+async def test_what_somebody_undid_needs_no_inverse(pool: Database) -> None:
+    safe = await lit_for_a_second(pool)
+    safe.lamp.lit = False
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["undone"]
+    assert safe.lamp.runs == ["light hall"]
+
+
+@pytest.mark.parametrize("ended", ["refused", "expired", "failed"])
+async def test_an_inverse_that_did_not_happen_comes_again(pool: Database, ended: str) -> None:
+    safe = await lit_for_a_second(pool)
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["due"]
+    async with pool.connection() as connection:
+        await connection.execute("update actions set state = %s where kind = 'darken'", (ended,))
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["armed"]
+    async with pool.connection() as connection:
+        await connection.execute("update inverses set due_at = now()")
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["due"]
+
+
+async def test_an_inverse_that_a_human_denied_does_not(pool: Database) -> None:
+    safe = await lit_for_a_second(pool)
+    await safe.desk.stop(by="anna", reason="it shall stay lit")
+    await safe.desk.tick()
+    async with pool.connection() as connection:
+        (waiting,) = await actions.waiting(connection)
+    await safe.desk.answer(code=waiting.code or "", approve=False, by="anna", where="cli")
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["void"]
+    assert safe.lamp.lit
 
 
 async def test_an_operator_may_ask_for_it_too(pool: Database) -> None:

@@ -107,8 +107,10 @@ class RestartUnit(UnitKind):
 
     async def run(self, action: Action, host: Host) -> Output:
         # A loop goes on counting between the baseline and now. From nought on, a restart that
-        # systemd did by itself cannot be taken for ours, nor ours for one of its own.
-        if unit_states.waits_for_restart(await fresh(action.target, host=host)):
+        # systemd did by itself cannot be taken for ours, nor ours for one of its own. And a unit
+        # that was started too often is started by nobody until its count is forgotten.
+        state = await fresh(action.target, host=host)
+        if state.active == "failed" or unit_states.waits_for_restart(state):
             await host.units.act("reset-failed", action.target)
         return await super().run(action, host)
 
