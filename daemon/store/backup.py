@@ -99,7 +99,10 @@ async def restore(store: Store, *, source: Path) -> None:
             install,
             (
                 str(install.pg_restore),
-                *("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"),
+                # A schema that was made anew is dumped with a comment on it, which only its owner
+                # may restore.
+                *("--no-owner", "--no-privileges", "--no-comments"),
+                *("--single-transaction", "--exit-on-error"),
                 *(f"--dbname={_database(store)}", str(source)),
             ),
         )

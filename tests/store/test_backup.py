@@ -50,6 +50,19 @@ async def test_everything_comes_back(database: str, state_dir: Path) -> None:
         assert {path.name for path in target.parent.iterdir()} == {"backup"}
 
 
+async def test_a_backup_of_what_was_restored_comes_back_too(state_dir: Path) -> None:
+    first, second = state_dir / "first", state_dir / "second"
+    async with open_store(StoreSettings(), state_dir, attach=False) as store:
+        await Writer(database=store.pool).commit(Group.of([batch(keys="a")]))
+        await backup(store, target=first)
+        await restore(store, source=first)
+        await backup(store, target=second)
+        await restore(store, source=second)
+        async with store.pool.connection() as connection:
+            (counter,) = await accounting.counters(connection)
+    assert counter.received == 10
+
+
 async def test_a_damaged_backup_changes_nothing(database: str, state_dir: Path) -> None:
     async with open_store(StoreSettings(dsn=database), state_dir) as store:
         await Writer(database=store.pool).commit(Group.of([batch()]))
