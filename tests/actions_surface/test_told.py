@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -301,3 +302,26 @@ async def test_a_channel_that_is_new_tells_no_old_results(pool: Database, lamps:
     async with pool.transaction() as connection:
         await connection.execute("update actions set ended_at = now() - interval '25 hours'")
     assert await notifier(pool, Mailbox()).tell() == 0
+
+
+async def test_the_live_stream_tells_each_step(pool: Database, lamps: Rig) -> None:
+    live = lamps.desk._live
+    told: list[str] = []
+
+    async def follow() -> None:
+        async for item in live.follow():
+            assert item.kind == "action"
+            told.append(item.text)
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    row = await lamps.ask()
+    await lamps.desk.answer(code=row.code or "", approve=True, by="alice via webui", where="chat")
+    await lamps.desk.stop(by="operator:olga", reason="tea")
+    await asyncio.sleep(0.05)
+    following.cancel()
+    assert told[0].startswith(f"proposal {row.code}: light hall")
+    assert told[1:] == [
+        "approved by alice via webui: light hall",
+        "acting was stopped by operator:olga: tea",
+    ]
