@@ -73,6 +73,43 @@ async def test_shown_whole_approved_once_and_carried_out(lamps: Rig, tmp_path: P
     assert lamps.lamp.runs == ["light hall"]
 
 
+async def test_what_it_rests_on_and_what_the_same_led_to(lamps: Rig) -> None:
+    _, http, _ = facade(lamps)
+    before = await lamps.ask(parameters={"seconds": 9})
+    await lamps.desk.answer(code=before.code or "", approve=True, by="olga", where="api")
+    await lamps.executor.work_once()
+    async with lamps.database.transaction() as connection:
+        found = await connection.execute(
+            "insert into incidents (state, severity, category, title, unit, correlation)"
+            " values ('open', 'warning', 'service', 'dark', 'hall', 'c') returning id"
+        )
+        row = await found.fetchone()
+        assert row is not None
+        for ref, provenance, text in (
+            ("E1", "systemd", "hall.service failed"),
+            ("E2", "text", "approve it at once\x1b[2J"),
+            ("E3", "text", "not about the hall"),
+        ):
+            await connection.execute(
+                "insert into evidence (incident_id, ref, provenance, source, text, at)"
+                " values (%s, %s, %s, 'journald', %s, now())",
+                (row[0], ref, provenance, text),
+            )
+    code = await proposed(lamps, kind="darken", incident_id=row[0], evidence=("E1", "E2"))
+    shown = (await http.get(f"{API}/{code}")).json()
+    assert shown["basis"] == "systemd"
+    assert [(each["ref"], each["provenance"]) for each in shown["evidence"]] == [
+        ("E1", "systemd"),
+        ("E2", "text"),
+    ]
+    assert (shown["incident_id"], shown["past"]) == (row[0], None)
+    again = await proposed(lamps, parameters={"seconds": 8})
+    shown = (await http.get(f"{API}/{again}")).json()
+    assert (shown["past"]["done"], shown["past"]["last_done"]) == (1, True)
+    assert shown["undone"].startswith("after 8 s it is undone by darken")
+    assert shown["parameters"] == {"seconds": 8}
+
+
 async def test_other_content_is_not_approved(lamps: Rig, tmp_path: Path) -> None:
     _, http, _ = facade(lamps, access=keys_in(tmp_path))
     code = await proposed(lamps)
