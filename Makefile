@@ -38,13 +38,13 @@ test: setup ## every test that fits in a few minutes
 test-slow: setup ## the tests that take long: crash points, soak
 	$(BIN)/pytest -m slow --timeout 1800
 
-# What an installation needs without a network, for this machine's Python and processor; with
-# FOR=3.12 for a host that has that Python.
+# What an installation needs without a network, for the Python of .venv (make setup PYTHON=...) and
+# this machine's processor.
 WHEELHOUSE := build/wheelhouse
 wheelhouse: setup ## everything that deploy/install.sh needs offline, in build/wheelhouse
 	@rm -rf $(WHEELHOUSE) && mkdir -p $(WHEELHOUSE)/wheels
 	$(BIN)/pip download -q --disable-pip-version-check --only-binary :all: --require-hashes \
-	  $(if $(FOR),--python-version $(FOR)) -r requirements/run.txt -d $(WHEELHOUSE)/wheels
+	  -r requirements/run.txt -d $(WHEELHOUSE)/wheels
 	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-index \
 	  -w $(WHEELHOUSE)/wheels .
 	@cp -r requirements/run.txt deploy/install.sh deploy/systemd deploy/actions deploy/triaged.example.toml $(WHEELHOUSE)/

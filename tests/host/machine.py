@@ -20,7 +20,7 @@ import psutil
 CACHE = Path(os.environ.get("TRIAGED_HOST_CACHE", "/var/cache/triaged-tests"))
 """Where the base system is kept between runs: outside of the checkout, and not in a tmpfs."""
 SUITE = os.environ.get("TRIAGED_HOST_SUITE", "bookworm")
-"""Another one takes a wheelhouse for its Python: `make test-host FOR=3.13`."""
+"""Another one takes a wheelhouse that its Python can use."""
 COMPONENTS = os.environ.get("TRIAGED_HOST_COMPONENTS", "main")
 PACKAGES = (
     *("dbus", "python3", "python3-venv", "procps", "libgomp1"),
