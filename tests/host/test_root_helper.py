@@ -82,15 +82,33 @@ def _install(debian: Machine) -> None:
     python = debian.root / "opt/triaged/current/bin/python"
     python.parent.mkdir(parents=True)
     python.symlink_to("/usr/bin/python3")
-    for name in ("triaged-helper.socket", "triaged-helper@.service"):
-        debian.write(f"/etc/systemd/system/{name}", (UNITS / name).read_text())
     debian.write("/etc/systemd/system/web.service", WEB)
-    debian.write("/etc/triaged/helper.toml", CONFIG)
+    debian.write("/etc/triaged/triaged.toml", "")
     debian.run("useradd", "--system", "triaged")
     debian.run("mkdir", "-p", "/srv/uploads", "/srv/data")
     debian.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/srv/data")
-    debian.run("systemctl", "daemon-reload")
-    debian.run("systemctl", "start", "triaged-helper.socket", "web.service")
+    shutil.copytree(ROOT / "deploy" / "actions", debian.root / "root" / "actions")
+    debian.run("systemctl", "start", "web.service")
+
+
+def _by_install_sh(debian: Machine, *words: str) -> str:
+    """Functions of install.sh, without the rest of an installation."""
+    text = (ROOT / "deploy" / "install.sh").read_text()
+    functions = text[: text.index("\nwhile (($#)); do")]
+    script = "\n".join((functions, "actions=yes", *words))
+    return debian.run("bash", "-c", script).stdout
+
+
+def test_install_sh_grants_and_the_helper_answers(helped: Helped) -> None:
+    said = _by_install_sh(helped.debian, "action_files /root", "enable_helper")
+    assert "grants to the user triaged" in said
+    hello = helped.call("hello")
+    assert hello["ok"], hello
+    assert set(hello["data"]["verbs"]) >= {"process-end", "block", "reversal-arm"}
+    assert helped.debian.say("stat", "-c", "%U %a", "/etc/triaged/helper.toml") == "root 644"
+    again = _by_install_sh(helped.debian, "action_files /root")
+    assert "write" not in again
+    helped.debian.write("/etc/triaged/helper.toml", CONFIG)
 
 
 def test_only_the_user_triaged_gets_in(helped: Helped) -> None:
@@ -201,3 +219,11 @@ def test_a_file_that_others_write_allows_nothing(helped: Helped) -> None:
         assert "chmod 0644" in said["detail"]
     finally:
         helped.debian.run("chmod", "0644", "/etc/triaged/helper.toml")
+
+
+def test_what_was_granted_is_taken_back(helped: Helped) -> None:
+    _by_install_sh(helped.debian, "remove_actions", "systemctl daemon-reload")
+    assert "FileNotFoundError" in helped.call("hello")["detail"]
+    for left in ("/etc/systemd/system", "/etc/polkit-1/rules.d", "/etc/triaged"):
+        assert "helper" not in helped.debian.say("ls", left), left
+    assert "triaged" not in helped.debian.say("ls", "/etc/polkit-1/rules.d")
