@@ -188,7 +188,6 @@ def test_room(helped: Helped) -> None:
         ("package-cache-clean", {}),
         ("tmp-clean", {"path": "/tmp", "older_than_days": 10}),
         ("tmp-clean", {"path": "/srv/uploads", "older_than_days": 10}),
-        ("security-updates-list", {}),
     ):
         said = helped.call(verb, **arguments)
         assert said["ok"], (verb, said)
@@ -196,19 +195,38 @@ def test_room(helped: Helped) -> None:
     assert helped.call("tmp-clean", path="/etc", older_than_days=1)["code"] == "refused"
 
 
+def test_packages_need_their_drop_in(helped: Helped) -> None:
+    _open(helped)
+    said = helped.call("security-updates-list")
+    assert said["code"] == "refused"
+    assert "packages.conf" in said["detail"]
+    _open(helped, "packages.conf")
+    said = helped.call("security-updates-list")
+    assert said["ok"], said
+    assert said["data"] == {"manager": "apt", "packages": []}
+
+
 def test_a_mount_needs_its_drop_in(helped: Helped) -> None:
+    _open(helped)
     said = helped.call("remount", point="/srv/data", mode="ro")
     assert not said["ok"]
+    assert "mounts.conf" in said["detail"]
     helped.debian.run("touch", "/srv/data/written")
-    folder = "/etc/systemd/system/triaged-helper@.service.d"
-    text = (UNITS / "drop-ins" / "mounts.conf").read_text()
-    helped.debian.write(f"{folder}/mounts.conf", text)
-    helped.debian.run("systemctl", "daemon-reload")
+    _open(helped, "mounts.conf")
     said = helped.call("remount", point="/srv/data", mode="ro")
     assert said["ok"], said
     assert "Read-only" in helped.debian.say("touch", "/srv/data/written")
     assert helped.call("remount", point="/srv/data", mode="rw")["ok"]
     helped.debian.run("touch", "/srv/data/written")
+
+
+def _open(helped: Helped, *drop_ins: str) -> None:
+    """These drop-ins and no others."""
+    folder = "/etc/systemd/system/triaged-helper@.service.d"
+    helped.debian.run("rm", "-rf", folder)
+    for name in drop_ins:
+        helped.debian.write(f"{folder}/{name}", (UNITS / "drop-ins" / name).read_text())
+    helped.debian.run("systemctl", "daemon-reload")
 
 
 def test_a_file_that_others_write_allows_nothing(helped: Helped) -> None:

@@ -10,6 +10,7 @@ from daemon.helper import generations
 from daemon.helper.arguments import Arguments
 from daemon.helper.context import Context, Done, Verb
 from daemon.helper.errors import FailedError, RefusedError
+from daemon.helper.fences import require_writable
 
 BUILT = Path("/nix/var/nix/gcroots/triaged-build")
 """A link to what was built last, which keeps it from being collected."""
@@ -22,6 +23,7 @@ _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 def _run(arguments: Arguments, context: Context) -> Done:
     operation = arguments.choice("operation", ("build", "test", "switch", "rollback"))
+    require_writable("/etc", drop_in="packages.conf")
     if operation == "rollback":
         generation = arguments.whole("generation", least=1, most=1_000_000)
         arguments.end()

@@ -8,6 +8,7 @@ import re
 from daemon.helper.arguments import Arguments
 from daemon.helper.context import Context, Done, Verb
 from daemon.helper.errors import RefusedError
+from daemon.helper.fences import require_writable
 from daemon.helper.packages import APT_ENVIRONMENT, apt_simulated, manager, security_updates
 
 _PACKAGE = re.compile(
@@ -17,6 +18,7 @@ _PACKAGE = re.compile(
 _MOST = 400
 _INSTALL_SECONDS = 1_500.0
 _LOCK = "packages"
+_CHANGED, _DROP_IN = "/usr", "packages.conf"
 
 
 def _clean(arguments: Arguments, context: Context) -> Done:
@@ -31,6 +33,7 @@ def _clean(arguments: Arguments, context: Context) -> Done:
 def _update(arguments: Arguments, context: Context) -> Done:
     wanted = arguments.texts("packages", _PACKAGE, most=_MOST)
     arguments.end()
+    require_writable(_CHANGED, drop_in=_DROP_IN)
     with context.lock(_LOCK):
         name = manager(context.programs)
         listed = security_updates(context.programs)
@@ -45,6 +48,7 @@ def _update(arguments: Arguments, context: Context) -> Done:
 
 def _list(arguments: Arguments, context: Context) -> Done:
     arguments.end()
+    require_writable(_CHANGED, drop_in=_DROP_IN)  # a list that cannot be installed leads nowhere
     found = sorted(security_updates(context.programs))
     data = {"manager": manager(context.programs), "packages": found[:_MOST]}
     return Done(detail=f"{len(found)} security updates are listed", data=data)

@@ -36,7 +36,11 @@ def _run(arguments: Arguments, context: Context) -> Done:
         if kind in _NO_STORAGE:
             raise RefusedError(f"{point} is no storage ({kind})")
         argv = ["mount", "-o", f"remount,{mode}", "--target", point]
-        context.programs.must([*_on_the_host(), *argv], seconds=50)
+        enter = _on_the_host()
+        output = context.programs.run([*enter, *argv], seconds=50)
+        if output.status != 0:
+            hint = " (does the unit have the drop-in mounts.conf?)" if enter else ""
+            raise FailedError(f"{point} was not mounted {mode}: {output.last}{hint}")
         _, after = _mounted(point)
     if mode not in after:
         raise FailedError(f"{point} is mounted {','.join(after)} all the same")
