@@ -102,6 +102,8 @@ class Daemon:
     store: Store
     sources: Callable[[], Sequence[SourceStatus]]
     servers: Callable[[], Sequence[ServerStatus]]
+    apart: bool = False
+    """Whether a process of its own answers at `url`."""
 
 
 @contextlib.asynccontextmanager
@@ -363,6 +365,7 @@ async def start_daemon(
             store=store,
             sources=supervisor.status,
             servers=fleet.status,
+            apart=listener is None,
         )
 
 

@@ -179,8 +179,9 @@ def describe(daemon: Daemon) -> str:
     # An endpoint that somebody else runs has no state of ours.
     away = [s.tier.value for s in servers if s.port is not None and not s.state.serves]
     tiers = f"no model for: {', '.join(away)}" if away else f"{len(servers)} tiers"
+    where = "the API is a process apart" if daemon.apart else daemon.url
     read = f"{reading} of {len(sources)} sources; " if sources else ""
-    return f"{daemon.url}; {read}{tiers}"
+    return f"{where}; {read}{tiers}"
 
 
 async def _cancel_on(stop: asyncio.Event, task: asyncio.Task[object] | None) -> None:

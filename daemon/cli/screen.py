@@ -53,6 +53,8 @@ class Screen:
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column()
+        if daemon.apart:
+            table.add_row("API", f"at {daemon.url}, once `{_how_called()} run --only api` runs")
         table.add_row("chat", f"{daemon.url}/v1  (OpenAI-compatible, model 'triaged')")
         table.add_row("status", f"{daemon.url}/readyz  {daemon.url}/metrics")
         table.add_row("incidents", f"{daemon.url}/api/v1/incidents")

@@ -253,6 +253,7 @@ def test_the_api_may_be_a_process_of_its_own(debian: Machine) -> None:
         if (words := line.split())[1].endswith(":1F93") and words[3] == "0A"  # 8083, listening
     }
     api, daemon = _property(debian, "MainPID", "triaged-api"), _property(debian, "MainPID")
+    assert "a process apart" in _property(debian, "StatusText")
     for pid, listens in ((api, True), (daemon, False)):
         held = debian.say("ls", "-l", f"/proc/{pid}/fd")
         assert any(f"socket:[{socket}]" in held for socket in sockets) is listens
