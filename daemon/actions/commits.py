@@ -21,7 +21,7 @@ _S = ActionState
 
 
 class Told(Protocol):
-    """Whoever has to know how an action ended."""
+    """Whoever has to know how an action ended, or that it was refused when it was to begin."""
 
     async def ended(self, work: Work, row: ActionRow) -> None:
         """In the transaction of the result, before the action's own row is locked: incidents are
@@ -34,6 +34,20 @@ def one_step(step: Move) -> Commit:
 
     async def commit(work: Work) -> ActionRow | None:
         return await actions.move(work, step)
+
+    return commit
+
+
+def refusal(row: ActionRow, *, rule: str, why: str, told: Told) -> Commit:
+    """What was to begin does not, and its incident goes on without it."""
+    step = refusal_step(row, rule=rule, why=why)
+
+    async def commit(work: Work) -> ActionRow | None:
+        await told.ended(work, dataclasses.replace(row, state=_S.REFUSED.value, why=why))
+        moved = await actions.move(work, step)
+        if moved is None:
+            raise LostLeaseError  # nothing of it may stay
+        return moved
 
     return commit
 

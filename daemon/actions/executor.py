@@ -38,7 +38,7 @@ from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.reversal import Reversal, reversal_of, token_of
 from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
-from daemon.actions.steps import action_of, decision_step, refusal_step
+from daemon.actions.steps import action_of, decision_step
 from daemon.actions.verify import Result, after_crash, verify, with_refusal
 from daemon.actions.weigh import TOO_MANY, Weighed, Weigher
 from daemon.live import LiveHub
@@ -304,8 +304,8 @@ class Executor:
         )
 
     async def _refuse(self, lease: Lease, *, rule: str, why: str) -> None:
-        step = refusal_step(lease.row, rule=rule, why=why)
-        await lease.commit(commits.one_step(step), to=_S.REFUSED)
+        refusal = commits.refusal(lease.row, rule=rule, why=why, told=self._told)
+        await lease.commit(refusal, to=_S.REFUSED)
         self._say(lease.row, f"refused ({rule}): {lease.row.sentence}: {why}", Severity.WARNING)
 
     def _say(self, row: ActionRow, text: str, severity: Severity = Severity.NOTICE) -> None:

@@ -169,7 +169,7 @@ def _asked(entry: Mapping[str, Any]) -> str:
     by = line(entry.get("requested_by") or "")
     at = ago(entry.get("requested_at"))
     who = ", ".join(part for part in (f"by {by}" if by else "", at) if part)
-    return f"{who}: {line(entry['reason'])}" if who else line(entry["reason"])
+    return ": ".join(part for part in (who, line(entry["reason"])) if part)
 
 
 def _basis(proposal: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from tiers.contracts import ActionRequest, Assessment, Plan
 
 log = structlog.get_logger()
 
-_AID = "no tier knows the cause; the unit is down by systemd's own word, and a restart may help"
+_AID = "no tier asked for anything; by systemd's own word the unit is down, and a restart may help"
 _MOST = 5
 """Actions of one answer. A plan with more steps has its next ones asked for by the next answer."""
 
@@ -40,7 +40,9 @@ async def ask_for(
         if offer is None:
             continue
         try:
-            new = requests.make(_request(one, offer, tier=tier, incident_id=incident_id))
+            new = requests.make(
+                _request(one, offer, answer=answer, tier=tier, incident_id=incident_id)
+            )
         except ActionError as error:
             log.warning("a tier's action is none", action=one.code, why=str(error))
             continue
@@ -50,10 +52,11 @@ async def ask_for(
 
 
 async def ask_for_aid(work: Work, *, incident_id: int, file: CaseFile, requests: Requests) -> int:
-    """Requests for what code itself would try where no tier knew what to do; how many. Policy
-    decides on them like on any other: at `suggest` a human is asked."""
+    """Requests for what code itself would try where no tier knew what to do, or where one would
+    wait for a unit that nothing starts; how many. Policy decides on them like on any other: at
+    `suggest` a human is asked."""
     asked = 0
-    for offer in first_aid(file.offers, tried=file.tried):
+    for offer in first_aid(file.offers, tried=file.tried, well=file.well):
         request = NewRequest(
             kind=offer.choice.action,
             target=offer.choice.target,
@@ -70,13 +73,21 @@ async def ask_for_aid(work: Work, *, incident_id: int, file: CaseFile, requests:
     return asked
 
 
-def _request(one: ActionRequest, offer: Offer, *, tier: str, incident_id: int) -> NewRequest:
+def _request(
+    one: ActionRequest,
+    offer: Offer,
+    *,
+    answer: Assessment | Plan,
+    tier: str,
+    incident_id: int,
+) -> NewRequest:
+    """A small model gives no reason of its own: what it says of the incident has to do."""
     return NewRequest(
         kind=offer.choice.action,
         target=offer.choice.target,
         origin=Origin.TIER,
         requested_by=f"tier/{tier}",
-        reason=one.reason,
+        reason=one.reason.strip() or f"{answer.cause}: {answer.summary}",
         basis=offer.basis,
         evidence=offer.evidence,
         fingerprints=offer.fingerprints,

@@ -81,13 +81,15 @@ class Attacher:
             reopen_seconds=self._reopen_seconds,
         )
         fresh = await self._feed(work, opened, row, count)
-        await _widen(work, opened, condition)
+        wider = await _widen(work, opened, condition)
         if opened.how is not How.JOINED:
             self._opened.append(self._clock())
         if fresh and not storm:
             await self._link(work, opened)
         if opened.worsened:
-            await _reopen_for_review(work, opened, row)
+            await _reopen_for_review(work, opened, row, why=f"now {opened.incident.severity.value}")
+        elif wider:
+            await _reopen_for_review(work, opened, row, why="systemd says so now")
         return Attached(opened=opened, count=count, storm=storm)
 
     async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> bool:
@@ -146,18 +148,19 @@ class Attacher:
         return len(self._opened) >= self._max_new
 
 
-async def _widen(work: Work, opened: Opened, condition: Condition) -> None:
-    """What joins or returns may bring a unit or a metric that has to be well again too."""
+async def _widen(work: Work, opened: Opened, condition: Condition) -> bool:
+    """What joins or returns may bring a unit or a metric that has to be well again too. True where
+    it brought a unit: what the tiers knew were log lines, and more can be done about a unit."""
     stored = Condition.from_json(opened.incident.condition)
     wider = stored.with_also(condition)
-    if opened.how is not How.OPENED and wider != stored:
-        await incidents.set_condition(
-            work, incident_id=opened.incident.id, condition=wider.to_json()
-        )
+    if opened.how is How.OPENED or wider == stored:
+        return False
+    await incidents.set_condition(work, incident_id=opened.incident.id, condition=wider.to_json())
+    return wider.units != stored.units
 
 
-async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> None:
-    """An incident that was understood and got worse is looked at again."""
+async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow, *, why: str) -> None:
+    """An incident that was understood, and of which more is known now, is looked at again."""
     incident = opened.incident
     state = State(incident.state)
     if state not in (State.WATCHING, State.ATTENTION):
@@ -173,7 +176,7 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow) -> Non
                 to_state=states.after(state, Happening.WORSENED).value,
                 happening=Happening.WORSENED.value,
                 actor="daemon",
-                reason=f"now {incident.severity.value}: {title}",
+                reason=f"{why}: {title}",
                 attempts=0,
                 detail={"fingerprints": [row.fingerprint]},
             )

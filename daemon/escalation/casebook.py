@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from daemon.escalation.conditions import Condition
 from daemon.escalation.hogs import find_hogs
+from daemon.escalation.measure import UnitTimes, steady_units
 from daemon.escalation.offers import Grounds, Hog, Offer, offers_for
 from daemon.store import action_past, actions, assessments, incident_queries, patterns
 from daemon.store.action_past import OutcomeRow
@@ -50,11 +51,12 @@ class Findings:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
     """A case, and what stands behind each action that it offers, by its code. `tried` are codes of
-    actions that were asked for before, for this incident."""
+    actions that were asked for before, for this incident; `well` are units of it that run again."""
 
     case: Case
     offers: Mapping[str, Offer]
     tried: frozenset[str] = frozenset()
+    well: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +80,15 @@ class Casebook:
         facts: HostFacts,
         similar: int,
         actable: Actable | None = None,
+        units: UnitTimes = steady_units,
     ) -> None:
+        """`units` asks systemd; None from it: there is no systemd to ask."""
         self._database = database
         self._recall = recall
         self._facts = facts
         self._similar = similar
         self._actable = actable or Actable()
+        self._units = units
 
     async def open(self, incident: Incident) -> CaseFile:
         """The case of an incident as it is now."""
@@ -126,7 +131,8 @@ class Casebook:
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
         tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
-        return CaseFile(case=case, offers=offers, tried=tried)
+        well = await self._units(condition.units) if condition.units else None
+        return CaseFile(case=case, offers=offers, tried=tried, well=frozenset(well or ()))
 
     async def _outcomes(self, offers: Mapping[str, Offer]) -> tuple[tuple[str, str], ...]:
         """What was measured after the offered actions, when they were done before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,10 @@ _PROPERTIES = (
     "ActiveEnterTimestampMonotonic",
     "InactiveEnterTimestampMonotonic",
 )
+
+
+UnitTimes = Callable[[Sequence[str]], Awaitable[Mapping[str, float] | None]]
+"""Seconds that each unit has been well, without those that are not; None when nobody can say."""
 
 
 class Alarms(Protocol):

@@ -22,7 +22,14 @@ _TMP = "/tmp"  # noqa: S108 - a target that is named, nothing is written there
 _JOURNALS = ("/", "/var", "/var/log", "/var/log/journal")
 _CACHES = ("/", "/var", "/var/cache")
 _START_LIMIT = re.compile(r"start-limit-hit|[Ss]tart request repeated too quickly")
-_TRUST = (Provenance.MEASURED, Provenance.KERNEL, Provenance.SYSTEMD, Provenance.OPERATOR)
+_DOWN = re.compile(
+    r"(?<!no longer )\bfailed\b|\bFailed (?:with result|to start)|\brestarts again and again\b"
+    r"|\bMain process exited\b|[Ss]tart request repeated too quickly|\bstart-limit-hit\b"
+)
+"""What systemd says of a unit that is down. It names well ones too: those that it starts, and those
+whose logs journald cuts short."""
+_TRUST = (Provenance.MEASURED, Provenance.SYSTEMD, Provenance.OPERATOR)
+"""Not the kernel: its lines quote the names of processes, which anybody chooses."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +81,19 @@ def offers_for(grounds: Grounds) -> Mapping[str, Offer]:
     return {offer.choice.code: offer for offer in found[:_MAX]}
 
 
-def first_aid(offers: Mapping[str, Offer], *, tried: Collection[str]) -> tuple[Offer, ...]:
-    """What is worth trying when no tier knows the cause: a restart of what systemd itself said is
-    down, unless it was tried (or denied) for this incident. `tried` are codes."""
+def first_aid(
+    offers: Mapping[str, Offer], *, tried: Collection[str], well: Collection[str] = ()
+) -> tuple[Offer, ...]:
+    """What is worth trying when no tier asks for anything: a restart of what systemd itself said
+    is down, unless it was tried (or denied) for this incident, or runs again. `tried` are codes,
+    `well` are units."""
     return tuple(
         offer
         for code, offer in offers.items()
         if offer.choice.action == "restart_unit"
         and offer.basis is Provenance.SYSTEMD
         and code not in tried
+        and offer.choice.target not in well
     )[:_MOST_AID]
 
 
@@ -93,8 +104,12 @@ def _for_units(grounds: Grounds) -> list[Offer]:
         about = [
             row
             for row in grounds.evidence
-            if row.provenance == Provenance.SYSTEMD.value and _names(row, unit)
+            if row.provenance == Provenance.SYSTEMD.value
+            and _DOWN.search(row.text)
+            and _names(row, unit)
         ]
+        if not about:
+            continue
         offers.append(_offer(grounds, "restart_unit", unit, f"restart {unit}", about))
         offers.append(
             _offer(grounds, "reset_failed_unit", unit, f"forget that {unit} failed", about)
@@ -128,7 +143,11 @@ def _for_space(grounds: Grounds) -> list[Offer]:
     if not full and (
         grounds.rule == "no-space" or (grounds.category is Category.STORAGE and not grounds.rule)
     ):
-        about = [row for row in grounds.evidence if "space" in row.text.lower()]
+        about = [
+            dataclasses.replace(row, provenance=Provenance.TEXT.value)  # nobody measured it
+            for row in grounds.evidence
+            if "space" in row.text.lower()
+        ]
         offers.append(_offer(grounds, "vacuum_journal", "journal", "shrink the journal", about))
         offers.append(_offer(grounds, "clean_tmp", _TMP, "delete old temporary files", about))
     return offers

@@ -20,6 +20,7 @@ _WORDS = {
     "done": "was done, and its effect measured",
     "failed": "did not work",
     "unknown": "was begun, and whether it worked is not known",
+    "refused": "was not begun",
 }
 
 
@@ -66,9 +67,9 @@ class IncidentOutcomes:
 
 
 def after_failure(row: ActionRow) -> Happening:
-    """Who looks next. The meta tier, when review asked for what then failed; else a human. What
-    may or may not have happened is always for a human. Pure."""
-    if row.state == "failed" and row.requested_by == "tier/review":
+    """Who looks next. The meta tier, when review asked for what then failed or was not possible;
+    else a human. What may or may not have happened is always for a human. Pure."""
+    if row.state in ("failed", "refused") and row.requested_by == "tier/review":
         return Happening.ACTION_FAILED
     return Happening.ACTION_FOR_HUMAN
 

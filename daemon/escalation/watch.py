@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from daemon.escalation import states
 from daemon.escalation.conditions import Condition, PatternFacts, condition_for, why_gone
-from daemon.escalation.measure import Alarms, Snapshot, steady_units
+from daemon.escalation.measure import Alarms, Snapshot, UnitTimes, steady_units
 from daemon.escalation.quiet import QuietTimes
 from daemon.escalation.remembered import remembered
 from daemon.escalation.states import Happening, State
@@ -33,9 +33,6 @@ _WATCHED = (State.WATCHING.value, State.ATTENTION.value)
 _PAGE = 500
 _LOOK_BACK = timedelta(hours=1)
 """A daemon that died between closing and remembering makes up for it within this."""
-
-UnitTimes = Callable[[Sequence[str]], Awaitable[Mapping[str, float] | None]]
-"""Seconds that each unit has been well, without those that are not; None when nobody can say."""
 
 
 class Watch:

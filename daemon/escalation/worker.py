@@ -228,7 +228,8 @@ class Worker:
         answer: Assessment | Plan,
         settled: Settlement,
     ) -> int:
-        """Requests of what the tier wants done, or of what code would try where none knows."""
+        """Requests of what the tier wants done, or of what code would try where it wants nothing
+        and no other tier is asked."""
         requests = self._requests
         if requests is None:
             return 0
@@ -236,7 +237,8 @@ class Worker:
             return await ask_for(
                 work, answer, incident_id=incident.id, offers=file.offers, requests=requests
             )
-        if states.after(State(incident.state), settled.happening) is State.ATTENTION:
+        then = states.after(State(incident.state), settled.happening)
+        if then in (State.ATTENTION, State.WATCHING):
             return await ask_for_aid(work, incident_id=incident.id, file=file, requests=requests)
         return 0
 

@@ -312,4 +312,35 @@ def _words(kind: str, body: Mapping[str, Any]) -> str:
         return f"{kind}: {body.get('cause')}, {body.get('disposition')}: {body.get('summary')}"
     if kind == "parent":
         return f"follows from incident #{body.get('parent')}"
+    if kind.startswith("action_"):
+        return _action_words(kind, body)
     return kind
+
+
+_ACTION_WORDS = {
+    "action_request": "asked for",
+    "action_intent": "about to begin",
+    "action_started": "begun",
+    "action_expired": "expired",
+    "action_withdrawn": "withdrawn",
+    "action_confirmed": "confirmed, so it stays",
+    "action_reversal": "reversed",
+    "action_inverse": "to be taken back",
+}
+_VERDICTS = {"allow": "allowed", "ask": "proposed", "deny": "refused"}
+
+
+def _action_words(kind: str, body: Mapping[str, Any]) -> str:
+    """Like "action 3 failed: nginx.service is failed"."""
+    word = _ACTION_WORDS.get(kind, kind)
+    if kind == "action_decision":
+        word = _VERDICTS.get(str(body.get("verdict")), word)
+    elif kind == "action_approval":
+        word = "approved" if body.get("approved") else "denied"
+    elif kind == "action_result":
+        word = str(body.get("outcome", word))
+    said = body.get("detail") or body.get("why")
+    if kind == "action_request":
+        said = f"{body.get('action')} {body.get('target')}"
+    number = f"action {body['action_id']} " if body.get("action_id") else ""
+    return f"{number}{word}" + (f": {said}" if said else "")

@@ -163,8 +163,8 @@ class ProposalsView:
             words.append("nothing undoes it")
         if kind.spec.locks_out:
             words.append(
-                "it is taken back from outside triaged unless somebody confirms in time that the "
-                f"way in still works: triaged proposals confirm {row.code}"
+                f"if {row.target} is a way into this host (ssh, network), systemd takes it back "
+                f"unless somebody confirms in time: triaged proposals confirm {row.code}"
             )
         return "; ".join(words)
 

@@ -152,12 +152,27 @@ async def test_the_limit_of_starts_blocks_a_restart(systemd: StandIn, host: Loca
 
     def blocked(unit: Unit) -> str:
         unit.properties["StateChangeTimestamp"] = int(time.time() * 1e6)
+        unit.properties |= {"ActiveState": "failed", "Result": "start-limit-hit"}
         return "failed"
 
     systemd.jobs["RestartUnit"] = blocked
     check = await carry_out(action("restart_unit"), host)
     assert check.holds is False
     assert "start-limit-hit" in check.detail
+
+
+async def test_a_restart_forgets_the_starts_of_before(systemd: StandIn, host: LocalHost) -> None:
+    unit = systemd.add("web.service", ActiveState="failed", SubState="failed", Type="simple")
+    unit.properties |= {"InvocationID": bytes(range(16)), "Result": "start-limit-hit"}
+
+    def limited(unit: Unit) -> str:
+        if unit.properties["ActiveState"] == "failed":
+            return "failed"
+        well(unit)
+        return "done"
+
+    systemd.jobs["RestartUnit"] = limited
+    assert (await carry_out(action("restart_unit"), host)).holds is True
 
 
 async def test_a_job_that_never_ends_does_not_hold(systemd: StandIn, host: LocalHost) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping, Sequence
 
 from escalation_kit import (
     LIMITS,
@@ -22,6 +23,7 @@ from escalation_kit import (
 from daemon.actions.kinds.every import every_kind
 from daemon.actions.requests import Requests
 from daemon.escalation.casebook import Actable, Casebook
+from daemon.escalation.offers import first_aid
 from daemon.escalation.outcomes import IncidentOutcomes, after_failure
 from daemon.escalation.remembered import remembered
 from daemon.escalation.states import Happening
@@ -123,11 +125,31 @@ async def test_a_citation_changes_no_basis(pool: Database) -> None:
         )
 
 
-async def test_without_the_disposition_to_act_nothing_is_asked(pool: Database) -> None:
+async def test_without_the_disposition_to_act_nothing_of_it_is_asked(pool: Database) -> None:
+    """But waiting starts nothing: what systemd says is down, code itself asks to restart."""
     await failed_unit(pool)
-    answer = assessment(**{**act("restart_unit:nginx.service"), "disposition": Disposition.WATCH})
+    named = act("reset_failed_unit:nginx.service")
+    answer = assessment(**{**named, "disposition": Disposition.WATCH})
     await worker(pool, review=ScriptedReview(answer), requests=requests()).work_once()
-    assert await rows(pool) == []
+    (row,) = await rows(pool)
+    assert (row.kind, row.requested_by, row.basis) == ("restart_unit", "daemon", "systemd")
+
+
+async def test_what_runs_again_or_was_tried_is_left_alone(pool: Database) -> None:
+    incident = await failed_unit(pool)
+
+    async def none() -> tuple[tuple[str, str], ...]:
+        return ()
+
+    async def well(units: Sequence[str]) -> Mapping[str, float]:
+        return dict.fromkeys(units, 3.0)
+
+    book = Casebook(database=pool, recall=NoRecall(), facts=none, similar=0, units=well)
+    file = await book.open(incident)
+    assert "restart_unit:nginx.service" in file.offers
+    assert first_aid(file.offers, tried=file.tried, well=file.well) == ()
+    assert len(first_aid(file.offers, tried=())) == 1
+    assert first_aid(file.offers, tried=["restart_unit:nginx.service"]) == ()
 
 
 async def test_without_requests_it_is_a_suggestion(pool: Database) -> None:
