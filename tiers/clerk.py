@@ -29,6 +29,7 @@ _PROMPT_CHARS = 12_000
 _VALUE_CHARS = 160
 _MOST_VALUES = 6
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+_ANSWERING = re.compile(r"\b(?:approve|deny)\b", re.IGNORECASE)
 _NOBODY = Usage(
     model="triaged", endpoint="", prompt_tokens=0, completion_tokens=0, seconds=0.0, calls=0
 )
@@ -117,6 +118,12 @@ def _schema(errand: Errand) -> dict[str, Any]:
     }
 
 
+def _without_answers(texts: Sequence[str]) -> list[str]:
+    """A suggestion is sent as the user's own message by one click: none may be an approval, which
+    the words of others in the chat could have asked for."""
+    return [text for text in texts if text and not _ANSWERING.search(text)]
+
+
 def _read(answer: ChatAnswer, errand: Errand, prompt: str) -> str:
     """The text of an answer, in its form; "" where it has another one."""
     if errand is Errand.OTHER or errand not in KEYS:
@@ -125,7 +132,7 @@ def _read(answer: ChatAnswer, errand: Errand, prompt: str) -> str:
         lines = neutralise(answer.text.strip()).splitlines()[:_MOST_VALUES]
         if lines and errand is Errand.TITLE:
             return lines[0].strip(" \"'#*")[:_VALUE_CHARS]
-        return "\n".join(lines)
+        return "\n".join(_without_answers(lines))
     found = _OBJECT.search(answer.text)
     try:
         value = mapping(orjson.loads(found[0])).get(KEYS[errand]) if found else None
@@ -135,7 +142,9 @@ def _read(answer: ChatAnswer, errand: Errand, prompt: str) -> str:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             return ""
         kept = [neutralise(each.strip())[:_VALUE_CHARS] for each in value[:_MOST_VALUES]]
-        return formed(errand, prompt, [each for each in kept if each])
+        return formed(errand, prompt, _without_answers(kept))
     if not isinstance(value, str) or (not value.strip() and errand is Errand.TITLE):
         return ""
+    if errand is not Errand.TITLE and not _without_answers([value]):
+        value = ""
     return formed(errand, prompt, neutralise(value)[:_VALUE_CHARS])

@@ -251,6 +251,10 @@ class Fold:
     def _count(self, entry: Arrived, event: Event, at: float) -> None:
         state = entry.state
         state.observe(at=at)
+        if event.provenance is Provenance.TEXT:
+            # Whoever logs can say what systemd says, word for word and under its unit's name: what
+            # anybody repeated is vouched for by nobody any more.
+            state.provenance = Provenance.TEXT
         entry.count += 1
         if at > entry.last:
             entry.last = at

@@ -41,7 +41,7 @@ REOPEN = """
 update incidents set
   state = 'open', fence = fence + 1, reopened = reopened + 1, closed_at = null,
   close_reason = null, attempts = 0, next_at = now(), deadline = null, updated_at = now(),
-  severity = %s, last_event_at = greatest(last_event_at, %s)
+  severity = %s, last_event_at = greatest(last_event_at, %s), condition = %s::jsonb
 where id = %s returning *
 """
 # State: stays. A severity only rises here.
@@ -209,6 +209,8 @@ async def open_or_join(
     ago and is open again, else a new one. Exactly one, however many ask at once.
 
     Joining raises the severity if need be and moves `last_event_at`; it does not change the state.
+    Reopening takes the new condition for the old one, which was measured to be gone: what is
+    offered for an incident rests on who says now that something is wrong, not on who said so then.
     One key for each transaction, or several in sorted order.
     """
     connection = work.connection
@@ -223,7 +225,8 @@ async def open_or_join(
     closed = await _one(connection, FIND_CLOSED, (key, reopen_seconds))
     if closed is not None:
         worse = closed.severity.at_least(new.severity)
-        again = await _one(connection, REOPEN, (worse.value, new.at, closed.id))
+        condition = None if new.condition is None else to_json(new.condition)
+        again = await _one(connection, REOPEN, (worse.value, new.at, condition, closed.id))
         assert again is not None  # noqa: S101
         _record(work, again, new, actor=actor, previous="closed", happening="returned")
         return Opened(incident=again, how=How.REOPENED, previous=closed)

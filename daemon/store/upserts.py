@@ -35,6 +35,7 @@ from rows from (json_to_recordset(%s::json) as
 order by ordinality
 on conflict (fingerprint) do update set
   pattern      = excluded.pattern,
+  provenance   = case when excluded.provenance = 'text' then 'text' else p.provenance end,
   count        = p.count + excluded.count,
   unattached   = p.unattached + excluded.unattached,
   first_seen   = least(p.first_seen, excluded.first_seen),

@@ -180,6 +180,41 @@ def test_a_reversal_leads_back_to_what_is_now(helper: RealHelper, programs: Prog
     assert helper.call("reversal-arm", kind="stop_unit", **arguments).ok
 
 
+@pytest.mark.parametrize(
+    "unit", ["debug-shell.service", "systemd-poweroff.service", "backup.timer"]
+)
+def test_a_reversal_starts_nothing_that_nobody_started(
+    helper: RealHelper, programs: Programs, unit: str
+) -> None:
+    """Or it would be a way to a shell without a password, or to halt the host."""
+    helper.allow("reversal-arm")
+    programs.put("systemd-run")
+    _systemctl(programs, unit, active="inactive")
+    said = helper.call(
+        "reversal-arm", token="00000000000000a1", kind="start_unit", target=unit, after_seconds=30
+    )
+    assert said.code == "refused"
+    assert "is inactive" in said.detail
+    assert all(argv[0] != "systemd-run" for argv in programs.ran)
+
+
+@pytest.mark.parametrize("active", ["active", "reloading", "activating", "failed"])
+def test_a_reversal_starts_what_ran_or_broke(
+    helper: RealHelper, programs: Programs, active: str
+) -> None:
+    helper.allow("reversal-arm")
+    programs.put("systemd-run")
+    _systemctl(programs, "ssh.service", active=active)
+    said = helper.call(
+        "reversal-arm",
+        token="00000000000000a1",
+        kind="start_unit",
+        target="ssh.service",
+        after_seconds=30,
+    )
+    assert said.ok, said.detail
+
+
 def test_the_journal_is_vacuumed(helper: RealHelper, programs: Programs) -> None:
     helper.allow("journal-vacuum")
     programs.put("journalctl")

@@ -25,6 +25,8 @@ _KINDS = (
     "unblock_network",
 )
 _RUNS = frozenset({"active", "activating", "reloading"})
+_WANTED = _RUNS | {"failed", "deactivating", "refreshing", "maintenance"}
+"""Somebody started it. Else a start would be one of any unit: a shell without password, a halt."""
 
 
 def _arm(arguments: Arguments, context: Context) -> Done:
@@ -75,6 +77,10 @@ def _command(kind: str, target: str, context: Context) -> list[str]:
     unit = units.look(target, context.programs)
     if kind == "stop_unit" and unit.active in _RUNS:
         raise RefusedError(f"{target} runs: to stop it would not lead back to what is now")
+    if kind == "start_unit" and unit.active not in _WANTED:
+        raise RefusedError(
+            f"{target} is {unit.active}: to start it would not lead back to what is now"
+        )
     if kind == "enable_unit" and unit.file != "enabled":
         raise RefusedError(f"{target} is {unit.file}: to enable it would not lead back to now")
     verb = kind.removesuffix("_unit")
