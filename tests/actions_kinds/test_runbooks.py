@@ -208,6 +208,43 @@ def test_a_step_that_is_no_action_is_told_at_once() -> None:
             _kind(None, Runbook(name="x", description="", steps=(Step(kind=name, target="y"),)))
 
 
+def _there_and_back() -> Runbook:
+    """Its end looks as if nothing had been done."""
+    kinds = ("block_address", "unblock_address")
+    steps = tuple(Step(kind=kind, target="192.0.2.7") for kind in kinds)
+    return Runbook(name="calm", description="", steps=steps)
+
+
+async def test_a_run_that_stopped_is_no_success_however_the_host_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _hurry(monkeypatch)
+    kind = _kind(None, _there_and_back())
+    host, made = _host(lambda host: None), _action(kind, "{}")
+    before = await kind.before(made, host)
+    with pytest.raises(ActionError):
+        await kind.run(made, host)
+    check = await kind.check(made, host, before)
+    assert (check.holds, check.final) == (False, True)
+    assert "step 1" in check.detail
+    host = _host(BLOCKED, WORLDS["unblock_address"].effect)
+    await kind.run(made, host)
+    assert (await kind.check(made, host, before)).holds is True
+
+
+async def test_a_run_that_nobody_saw_end_is_measured_or_not_said() -> None:
+    made = _action(_kind(None, _there_and_back()), "{}")
+    host = _host()
+    before = await _kind(None, _there_and_back()).before(made, host)
+    assert (await _kind(None, _there_and_back()).check(made, host, before)).holds is None
+    made = _action(_kind())
+    before = await _kind().before(made, host)
+    assert (await _kind().check(made, host, before)).holds is False
+    RENICED(host)
+    BLOCKED(host)
+    assert (await _kind().check(made, host, before)).holds is True
+
+
 def test_without_runbooks_there_is_no_such_kind() -> None:
     assert kinds(runbooks=(), steps=CATALOGUE, gate=Gate()) == ()
     assert len(kinds(runbooks=(_runbook(),), steps=CATALOGUE, gate=Gate())) == 1

@@ -23,6 +23,7 @@ from daemon.actions.states import ActionState
 from daemon.actions.verify import verify
 
 _BLASTS = tuple(Blast)
+_MOST_ENDED = 100
 _NIXOS = frozenset({"nixos_test", "nixos_switch", "nixos_rollback"})
 
 
@@ -44,6 +45,7 @@ class RunRunbook:
         self._runbooks = {runbook.name: runbook for runbook in runbooks}
         self._steps = steps
         self._gate = gate
+        self._ended: dict[str, str] = {}
         self.spec = _spec(runbooks, steps)
 
     def risk(self, action: Action, target: Target) -> Risk:
@@ -107,34 +109,55 @@ class RunRunbook:
 
     async def run(self, action: Action, host: Host) -> Output:
         """Raises `ActionError` at the first step that may not be done, or does not work."""
+        self._ended.pop(action.content_hash, None)
         done: list[str] = []
         for number, step in enumerate(self._actions(action), 1):
             try:
                 words = await self._step(step, host)
             except ActionError as error:
                 told = "; ".join([*done, f"step {number} ({step.code}): {error}"])
+                self._end(action, f"stopped: {told}")
                 raise ActionError(f"stopped: {told}") from error
             done.append(f"step {number} ({step.code}): {words}")
+        self._end(action, "")
         return Output(text="; ".join(done), data={"steps": len(done)})
 
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
-        """The last step on each target decides: an earlier one may have led to another state."""
+        """A run that stopped has failed, however the host looks. Of one that ended every step is
+        measured again but those that a later one took back. Of one that nobody saw end, because
+        the daemon did, the same, and where a step was to be taken back it cannot be said."""
+        stopped = self._ended.get(action.content_hash)
+        if stopped:
+            return Check(holds=False, final=True, detail=stopped)
         steps = self._actions(action)
-        types = [self._steps.kind(step.kind).spec.target for step in steps]
-        last = {(types[at], step.target): at for at, step in enumerate(steps)}
-        looks: list[Check] = []
-        for at in sorted(last.values()):
-            step = steps[at]
-            look = await self._steps.kind(step.kind).check(step, host, before["steps"][at])
-            looks.append(look)
+        kept = [at for at in range(len(steps)) if not self._taken_back(steps, at)]
+        looks = [
+            await self._steps.kind(steps[at].kind).check(steps[at], host, before["steps"][at])
+            for at in kept
+        ]
         states = {look.holds for look in looks}
+        if stopped is None and len(kept) < len(steps):
+            states.add(None)
         holds = False if False in states else (None if None in states else True)
         return Check(
             holds=holds,
-            final=holds is True or any(look.final and not look.holds for look in looks),
+            final=holds is True or any(look.final and look.holds is False for look in looks),
             detail="; ".join(look.detail for look in looks),
             measured={"steps": [dict(look.measured) for look in looks]},
         )
+
+    def _taken_back(self, steps: Sequence[Action], at: int) -> bool:
+        """Whether a later step on the same target undoes this one, or does it anew."""
+        undoes = {steps[at].kind, self._steps.kind(steps[at].kind).spec.inverse}
+        return any(
+            later.target == steps[at].target and later.kind in undoes for later in steps[at + 1 :]
+        )
+
+    def _end(self, action: Action, why: str) -> None:
+        """Remembers how a run ended until it is checked: what a stopped one left may look well."""
+        self._ended[action.content_hash] = why
+        while len(self._ended) > _MOST_ENDED:
+            self._ended.pop(next(iter(self._ended)))
 
     async def _step(self, step: Action, host: Host) -> str:
         kind, target = await self._found(step, host)
@@ -147,9 +170,8 @@ class RunRunbook:
             async with asyncio.timeout(kind.spec.timeout):
                 await kind.run(step, host)
         except (ActionError, TimeoutError) as error:
-            trouble = (
-                f" ({str(error) or 'it took too long'})"  # what it did all the same is measured
-            )
+            # What it did all the same is measured.
+            trouble = f" ({str(error) or 'it took too long'})"
         steady = host.limits.steady_seconds
         result = await verify(kind, step, host, before=before, steady=steady)
         if result.state is not ActionState.DONE:
