@@ -338,4 +338,4 @@ async def test_a_failed_look_up_is_not_remembered(
         scripted.script.extend([chat_reply("", calls=[call]), chat_reply("x")])
         await converse(agent, "is foo.service running?", chat_id="a")
     assert len(box.called) == 2
-    assert json.dumps(box.called[0][1]) == '{"unit": "foo"}'
+    assert json.dumps(box.called[0][1]) == '{"unit": "foo.service"}'
