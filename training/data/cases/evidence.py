@@ -22,6 +22,7 @@ _PROVENANCES: Final = {
     "k": Provenance.KERNEL,
     "s": Provenance.SYSTEMD,
     "m": Provenance.MEASURED,
+    "o": Provenance.OPERATOR,
     "t": Provenance.TEXT,
 }
 _KERNEL_UNITS: Final = frozenset(("kernel",))
