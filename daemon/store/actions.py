@@ -55,7 +55,8 @@ where (%(states)s::text[] is null or state = any(%(states)s))
   and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s
 """  # noqa: S608
-# State: as `daemon.actions.states` says. None leaves a column as it is.
+# State: as `daemon.actions.states` says. None leaves a column as it is. What has expired is not
+# begun, even where nobody has said yet that it expired.
 MOVE = f"""
 update actions set
   state = %(to)s, fence = fence + 1,
@@ -78,6 +79,7 @@ update actions set
   lease_until = case when %(lease)s then lease_until end,
   next_at = coalesce(now() + make_interval(secs => %(next)s), now())
 where id = %(id)s and state = %(from)s and fence = %(fence)s
+  and (%(to)s <> 'intent' or expires_at is null or expires_at > now())
 returning {COLUMNS}
 """  # noqa: S608
 # State: stays. Those whose executor died come along: what was begun is measured, never run again.
@@ -88,7 +90,7 @@ where id = (
   select a.id from actions a
   where a.host = %(host)s and a.state in ('approved','intent','started') and a.next_at <= now()
     and (a.lease_until is null or a.lease_until < now())
-    and (a.state <> 'approved' or not exists (
+    and (a.state <> 'approved' or (a.expires_at is null or a.expires_at > now()) and not exists (
       select from actions b where b.host = a.host and b.target = a.target and b.id <> a.id
         and b.state in ('intent','started')))
   order by a.state = 'started' desc, a.id limit 1 for update skip locked)
