@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_attack import GROUP, _break_one, _waiting_code, attack
+from hostile_attack import GROUP, _break_one, attack
 from hostile_counts import tally_of
 from hostile_payloads import payloads
 from hostile_rig import hostile_rig
@@ -111,9 +111,9 @@ async def test_what_a_person_approves_by_its_code_is_done_once(
         victim = await _break_one(rig)
         await rig.settle()
         assert rig.host.doors.effects == []
-        code = await _waiting_code(rig)
-        shown = (await rig.http.get(f"{API}/{code}", headers=bearer("olga"))).json()
-        assert shown["target"] == victim
+        listed = (await rig.http.get(API, headers=bearer("olga"))).json()["proposals"]
+        shown = next(each for each in listed if each["target"] == victim)
+        code = shown["code"]
         for who, status in (("eve", 403), ("olga", 200), ("olga", 409)):
             answer = await rig.http.post(f"{API}/{code}/approve", headers=bearer(who))
             assert answer.status_code == status, answer.text
