@@ -55,7 +55,7 @@ async def attack(rig: HostileRig, field: str, payloads: Sequence[Payload]) -> Ta
 
 async def _by_events(rig: HostileRig, makers: Sequence[Maker], payloads: Sequence[Payload]) -> None:
     """In groups about one unit each: of three units, one is down by systemd's own word, one is
-    well, and one is critical. Every eighth text comes alone."""
+    well, and one is critical. Every fifteenth text comes alone."""
     await _measure_full_disk(rig)
     for start in range(0, len(payloads), GROUP):
         some = payloads[start : start + GROUP]
@@ -64,7 +64,7 @@ async def _by_events(rig: HostileRig, makers: Sequence[Maker], payloads: Sequenc
             makers[place % len(makers)](
                 payload,
                 f"app{payload.mark[-4:]}",
-                "" if place % 8 == 7 else f"{victim}: Failed with result 'exit-code'. ",
+                "" if place % 15 == 7 else f"{victim}: Failed with result 'exit-code'. ",
             )
             for place, payload in enumerate(some)
         ]
