@@ -6,7 +6,6 @@ Whoever calls this has checked who answers and whether that one may. Models do n
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from api.ports import BusyError, ConflictError, NotFoundError
 from daemon.actions.catalogue import Catalogue
@@ -19,7 +18,7 @@ from daemon.actions.states import ActionState
 from daemon.actions.steps import action_of, refusal_step, why_not
 from daemon.actions.weigh import TOO_MANY, Weighed, Weigher
 from daemon.live import LiveHub
-from daemon.store import actions
+from daemon.store import action_past, actions
 from daemon.store.actions import ActionRow, Move
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
@@ -94,7 +93,7 @@ class Answers:
                 raise NotFoundError(f"there is no action {code.upper()}")
             _require_confirmable(row, host=self._host)
             try:
-                await self._arming.cancel(token=token_of(row.id))
+                await self._call_off(row)
             except ActionError as error:
                 raise ConflictError(
                     f"the reversal of {row.code} could not be called off: {error}"
@@ -110,6 +109,18 @@ class Answers:
             raise ConflictError(f"{row.code} was confirmed by somebody else just now")
         self._say(confirmed, f"way in confirmed by {by}: {row.sentence} stays")
         return confirmed
+
+    async def _call_off(self, row: ActionRow) -> None:
+        """The timer is asked, not the clock: the store's and the host's may be apart. Raises
+        `ActionError`, and `ConflictError` where it does not wait any more."""
+        token = token_of(row.id)
+        if not await self._arming.waits(token=token):
+            raise ConflictError(
+                f"the time to confirm {row.code} is over: its timer waits no more, so systemd has "
+                "reversed it (unless the host was started anew meanwhile); look at "
+                f"{row.target}"
+            )
+        await self._arming.cancel(token=token)
 
     async def _deny(self, row: ActionRow, *, by: str, where: str) -> ActionRow:
         moved = await self._step(
@@ -130,7 +141,11 @@ class Answers:
         return moved
 
     async def _require_possible(self, row: ActionRow, *, by: str) -> None:
-        """Raises `ConflictError`: what policy denies by now, no human approves by accident."""
+        """Raises `ConflictError`: what policy denies by now, no human approves by accident. What is
+        for another host is measured and weighed there, before it begins: here is not its host."""
+        if row.host != self._host:
+            await self._require_not_stopped(row)
+            return
         try:
             weighed = await self._weigh(row)
         except HostUnavailableError as error:
@@ -145,6 +160,15 @@ class Answers:
             raise ConflictError(f"{row.code} cannot be approved now: {why}")
         await self._step(refusal_step(row, rule=weighed.decision.rule, why=why, asked_by=by))
         raise ConflictError(f"{row.code} is no longer allowed: {why}")
+
+    async def _require_not_stopped(self, row: ActionRow) -> None:
+        async with self._database.connection() as connection:
+            last = await action_past.last_switch(connection)
+        if last is not None and last.stopped:
+            raise ConflictError(
+                f"{row.code} cannot be approved now: the stop switch is on: nothing is done until "
+                "an operator turns it off"
+            )
 
     async def _approve(self, row: ActionRow, *, by: str, where: str) -> ActionRow:
         moved = await self._step(
@@ -208,7 +232,5 @@ def _require_confirmable(row: ActionRow, *, host: str) -> None:
         raise ConflictError(f"{name} has no armed reversal: there is nothing to confirm")
     if row.confirmed_at is not None:
         raise ConflictError(f"{name} was confirmed by {row.confirmed_by} already")
-    if row.confirm_by <= datetime.now(tz=UTC):
-        raise ConflictError(f"the time to confirm {name} is over: systemd has reversed it")
     if row.host != host:
         raise ConflictError(f"{name} was done on {row.host}: confirm it there")

@@ -29,11 +29,37 @@ class Told(Protocol):
         ...
 
 
-def one_step(step: Move) -> Commit:
-    """A step alone."""
+def decision(step: Move, *, told: Told | None) -> Commit:
+    """A decision of policy right before it was to begin; `told` where it is a refusal."""
 
     async def commit(work: Work) -> ActionRow | None:
-        return await actions.move(work, step)
+        if told is not None:
+            await told.ended(work, dataclasses.replace(step.row, state=step.to, why=step.why))
+        moved = await actions.move(work, step)
+        if moved is None:
+            raise LostLeaseError  # nothing of it may stay
+        return moved
+
+    return commit
+
+
+def anew(row: ActionRow) -> Commit:
+    """Back to approved: what was stored with the intent is for nothing."""
+    why = "its executor ended before it began; nothing has happened"
+    step = Move(
+        row=row,
+        to=_S.APPROVED.value,
+        entry="action_intent",
+        actor="daemon",
+        why=why,
+        keep_lease=True,
+    )
+
+    async def commit(work: Work) -> ActionRow | None:
+        moved = await actions.move(work, step)
+        if moved is not None:
+            await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
+        return moved
 
     return commit
 
@@ -47,6 +73,7 @@ def refusal(row: ActionRow, *, rule: str, why: str, told: Told) -> Commit:
         moved = await actions.move(work, step)
         if moved is None:
             raise LostLeaseError  # nothing of it may stay
+        await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
         return moved
 
     return commit
@@ -92,19 +119,19 @@ def intent(
     return commit
 
 
-def start(row: ActionRow) -> Commit:
-    """The last commit before the effect. The stop switch is read in the same transaction."""
+def start(row: ActionRow, *, told: Told) -> Commit:
+    """The last commit before the effect. The stop switch is read in the same transaction, and
+    nobody throws it before that is over."""
     step = Move(
         row=row, to=_S.STARTED.value, entry="action_started", actor="daemon", keep_lease=True
     )
 
     async def commit(work: Work) -> ActionRow | None:
-        last = await action_past.last_switch(work.connection)
+        last = await action_past.hold_switch(work)
         if last is None or not last.stopped:
             return await actions.move(work, step)
         why = f"acting was stopped by {last.by}: {last.reason}"
-        await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
-        return await actions.move(work, refusal_step(row, rule="stopped", why=why))
+        return await refusal(row, rule="stopped", why=why, told=told)(work)
 
     return commit
 
@@ -153,7 +180,10 @@ async def _learn(work: Work, row: ActionRow, found: Result) -> None:
     if found.state is _S.FAILED:
         why = "the action had no effect"
         await action_past.settle_inverse(work, action_id=row.id, state="void", why=why)
-    if row.inverse_of is not None and found.state is _S.DONE:
-        await action_past.settle_inverse(
-            work, action_id=row.inverse_of, state="undone", why=found.check.detail
-        )
+    if found.state is _S.DONE:
+        for undone in await action_past.undone_by(
+            work, request_id=row.id, inverse_of=row.inverse_of
+        ):
+            await action_past.settle_inverse(
+                work, action_id=undone, state="undone", why=found.check.detail
+            )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 
 import structlog
 
@@ -43,7 +44,7 @@ from daemon.actions.verify import Result, after_crash, verify, with_refusal
 from daemon.actions.weigh import TOO_MANY, Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
-from daemon.store.actions import ActionRow, Move
+from daemon.store.actions import ActionRow
 from daemon.store.errors import StoreRejectedError, StoreUnavailableError
 from daemon.store.pool import Database
 from daemon.store.work import run
@@ -139,8 +140,7 @@ class Executor:
             log.error("action not carried out", action=lease.row.id, exc_info=error)
             if lease.row.state != _S.STARTED.value:
                 why = f"triaged made a mistake ({type(error).__name__}); its log has the details"
-                with contextlib.suppress(LostLeaseError):
-                    await self._refuse(lease, rule="defect", why=why)
+                await self._refuse_safely(lease, rule="defect", why=why)
             # One that has begun keeps its lease until it runs out, and is then measured.
 
     async def _handle(self, lease: Lease) -> None:
@@ -148,15 +148,11 @@ class Executor:
             case _S.STARTED:
                 await self._recover(lease)
             case _S.INTENT:
-                back = Move(
-                    row=lease.row,
-                    to=_S.APPROVED.value,
-                    entry="action_intent",
-                    actor="daemon",
-                    why="its executor ended before it began; nothing has happened",
-                    keep_lease=True,
-                )
-                await lease.commit(commits.one_step(back), to=_S.APPROVED)
+                if lease.row.reversal is not None and not await self._call_off(lease.row):
+                    # It would be carried out although nothing was begun.
+                    await lease.pause(seconds=_BUSY_SECONDS)
+                    return
+                await lease.commit(commits.anew(lease.row), to=_S.APPROVED)
                 await self._carry_out(lease)
             case _:
                 await self._carry_out(lease)
@@ -195,7 +191,7 @@ class Executor:
             return
         if reversal is not None and not await self._armed(lease, reversal):
             return
-        await lease.commit(commits.start(lease.row), to=_S.STARTED)
+        await lease.commit(commits.start(lease.row, told=self._told), to=_S.STARTED)
         if lease.row.state != _S.STARTED.value:
             self._say(row, f"refused (stopped): {row.sentence}", Severity.WARNING)
             if reversal is not None:
@@ -228,7 +224,11 @@ class Executor:
             return weighed
         # Nobody approved it, and by now policy wants a human: the desk asks.
         to = _S.REQUESTED if asks else _S.REFUSED
-        await lease.commit(commits.one_step(decision_step(row, to, weighed)), to=to)
+        told = None if asks else self._told
+        await lease.commit(commits.decision(decision_step(row, to, weighed), told=told), to=to)
+        if not asks:
+            why = f"refused ({decided.rule}): {row.sentence}: {decided.reason}"
+            self._say(row, why, Severity.WARNING)
         return None
 
     async def _armed(self, lease: Lease, reversal: Reversal) -> bool:
@@ -244,16 +244,20 @@ class Executor:
                 after_seconds=reversal.after_seconds,
             )
         except ActionError as error:
+            await self._call_off(lease.row)  # armed, perhaps, and nobody could say so
             why = f"its reversal could not be armed, so it was not begun: {error}"
             await self._refuse(lease, rule="no-reversal", why=why)
             return False
         return True
 
-    async def _call_off(self, row: ActionRow) -> None:
+    async def _call_off(self, row: ActionRow) -> bool:
+        """Whether no reversal waits any more."""
         try:
             await self._arming.cancel(token=token_of(row.id))
         except ActionError as error:
             log.error("a reversal was not called off", action=row.id, why=str(error))
+            return False
+        return True
 
     # --- the effect and what follows -------------------------------------------------------------
 
@@ -275,7 +279,8 @@ class Executor:
             return Output(text=said), False
 
     async def _recover(self, lease: Lease) -> None:
-        """Begun by an executor that died: only measured."""
+        """Begun by an executor that died: only measured. systemd and the root helper go on without
+        it: an update that restarts triaged itself is not over when triaged is back."""
         row = lease.row
         try:
             action = action_of(row, self._catalogue)
@@ -285,7 +290,14 @@ class Executor:
             found = Result(state=_S.UNKNOWN, check=check)
         else:
             steady = self._settings.steady_seconds
-            found = await verify(kind, action, self._host, before=row.before, steady=steady)
+            found = await verify(
+                kind,
+                action,
+                self._host,
+                before=row.before,
+                steady=steady,
+                running=_left(row, kind.spec.timeout),
+            )
         await self._finish(lease, after_crash(found), output=Output(text=row.output))
 
     async def _finish(self, lease: Lease, found: Result, *, output: Output) -> None:
@@ -303,6 +315,17 @@ class Executor:
             detail=found.check.detail,
         )
 
+    async def _refuse_safely(self, lease: Lease, *, rule: str, why: str) -> None:
+        """A refusal that cannot be committed must not stop the others: the lease runs out."""
+        try:
+            await self._refuse(lease, rule=rule, why=why)
+        except LostLeaseError:
+            pass
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            log.error("action not refused", action=lease.row.id, exc_info=error)
+
     async def _refuse(self, lease: Lease, *, rule: str, why: str) -> None:
         refusal = commits.refusal(lease.row, rule=rule, why=why, told=self._told)
         await lease.commit(refusal, to=_S.REFUSED)
@@ -310,3 +333,11 @@ class Executor:
 
     def _say(self, row: ActionRow, text: str, severity: Severity = Severity.NOTICE) -> None:
         self._live.publish(kind="action", severity=severity, text=text, incident=row.incident_id)
+
+
+def _left(row: ActionRow, timeout: float) -> float:
+    """Seconds of an effect's time that are not over yet, whichever way the clocks went."""
+    if row.started_at is None:
+        return 0.0
+    passed = (datetime.now(tz=UTC) - row.started_at).total_seconds()
+    return min(max(timeout - passed, 0.0), timeout)

@@ -9,6 +9,7 @@ from daemon.actions.errors import ActionError
 from daemon.actions.host.host import Host
 from daemon.actions.policy.facts import Origin
 from daemon.actions.requests import NewRequest, new_action
+from daemon.actions.verify import look
 from daemon.store import action_past, actions
 from daemon.store.action_past import InverseRow
 from daemon.store.pool import Database
@@ -99,9 +100,10 @@ class Inverses:
                 target=inverse.target,
                 parameters=inverse.parameters,
             )
-            check = await self._catalogue.kind(inverse.kind).check(action, self._acted_on, {})
-        except (ActionError, KeyError, TypeError, ValueError):
+            kind = self._catalogue.kind(inverse.kind)
+        except ActionError:
             return None
+        check = await look(kind, action, self._acted_on, {})
         return check.detail if check.holds is True else None
 
     async def _settle(self, inverse: InverseRow, state: str, why: str) -> None:

@@ -32,7 +32,10 @@ class Lease:
         """Commits a step to the state `to`, again while PostgreSQL is away, for `seconds` (None:
         without end). Returns the row as it is now. Raises `LostLeaseError` where it was not this
         executor's step that moved it, and `StoreUnavailableError`."""
-        moved = await run(self._database, body, seconds=seconds)
+        try:
+            moved = await run(self._database, body, seconds=seconds)
+        except LostLeaseError:
+            moved = None  # or it was committed, and tried again because nobody heard of it
         if moved is None:
             moved = await self._mine(to)
         self.row = moved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import structlog
 
 from daemon.actions.errors import ActionError
@@ -15,6 +17,9 @@ from daemon.store.work import run
 from tiers.vocabulary import Severity
 
 log = structlog.get_logger()
+
+_GRACE = timedelta(seconds=60)
+"""The timer was armed after its time was stored, and systemd is not exact to the second."""
 
 
 class Reversals:
@@ -36,15 +41,22 @@ class Reversals:
             except ActionError as error:
                 log.debug("a reversal cannot be looked at", action=row.id, why=str(error))
                 continue
-            await self._note(row, carried_out=not waits)
+            if not waits or _overdue(row):
+                await self._note(row, carried_out=not waits)
 
     async def _note(self, row: ActionRow, *, carried_out: bool) -> None:
         reversal = row.reversal or {}
         what = f"{reversal.get('kind')} {reversal.get('target')}"
         if carried_out:
-            why = f"nobody confirmed the way in after '{row.sentence}': systemd did {what}"
+            why = (
+                f"nobody confirmed the way in after '{row.sentence}': systemd did {what}, unless "
+                "the host was started anew meanwhile"
+            )
         else:
-            why = f"nobody confirmed the way in after '{row.sentence}', and {what} is overdue"
+            why = (
+                f"nobody confirmed the way in after '{row.sentence}', and {what} is overdue: "
+                f"look at triaged-reversal-{token_of(row.id)}.timer"
+            )
         noted = await run(
             self._database,
             lambda work: actions.note_reversal(work, row, carried_out=carried_out, why=why),
@@ -55,3 +67,7 @@ class Reversals:
                 kind="action", severity=Severity.CRITICAL, text=why, incident=row.incident_id
             )
             log.warning("action reversed", action=row.id, why=why)
+
+
+def _overdue(row: ActionRow) -> bool:
+    return row.confirm_by is not None and row.confirm_by + _GRACE < datetime.now(tz=UTC)

@@ -39,13 +39,15 @@ async def verify(
     before: Mapping[str, Any],
     steady: float,
     once: bool = False,
+    running: float = 0.0,
 ) -> Result:
     """Looks every second for as long as the kind may need to settle and then to be steady for
-    `steady` seconds; with `once`, where nothing began, a single time. Never raises for what the
-    host does."""
-    deadline = time.monotonic() + (0.0 if once else kind.spec.settle + steady)
+    `steady` seconds; with `once`, where nothing began, a single time. `running` is for how many
+    seconds the effect itself may still be at work, where nobody waits for its end. Never raises
+    for what the host does."""
+    deadline = time.monotonic() + (0.0 if once else kind.spec.settle + steady + running)
     while True:
-        check = await _look(kind, action, host, before)
+        check = await look(kind, action, host, before)
         if check.holds is True:
             return Result(state=ActionState.DONE, check=check)
         if check.final or time.monotonic() >= deadline:
@@ -67,12 +69,15 @@ def after_crash(result: Result) -> Result:
 
 
 def with_refusal(result: Result, words: str) -> Result:
-    """The same for an action that was refused before it began: why comes first."""
+    """The same for an action that was refused before it began: why comes first, and what holds all
+    the same is not its doing."""
     detail = f"{words.rstrip('.')}; measured: {result.check.detail}"
-    return dataclasses.replace(result, check=dataclasses.replace(result.check, detail=detail))
+    state = ActionState.FAILED if result.state is ActionState.DONE else result.state
+    return Result(state=state, check=dataclasses.replace(result.check, detail=detail))
 
 
-async def _look(kind: Kind, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
+async def look(kind: Kind, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
+    """One look. Whatever goes wrong with it is nothing that holds."""
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
             return await kind.check(action, host, before)

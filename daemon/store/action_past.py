@@ -26,13 +26,14 @@ select
      and started_at > now() - interval '1 hour'),
   (select count(*) from actions f where f.host = %(host)s and f.kind = %(kind)s
      and f.target = %(target)s and f.state in ('failed','unknown')
-     and f.ended_at > now() - make_interval(hours => %(strike_hours)s)
+     and f.ended_at > now() - make_interval(secs => %(strike_seconds)s)
      and not exists (select from actions d where d.host = f.host and d.kind = f.kind
                      and d.target = f.target and d.state = 'done' and d.ended_at > f.ended_at)),
   (select state in ('failed','unknown') from actions where host = %(host)s and kind = %(kind)s
      and target = %(target)s and state in ('done','failed','unknown')
      order by ended_at desc limit 1),
-  (select count(*) from actions where state = 'proposed' and id <> %(id)s),
+  (select count(*) from actions where host = %(host)s and state = 'proposed'
+     and id <> %(id)s),
   (select count(*) from actions where host = %(host)s and target = %(target)s
      and id <> %(id)s and state in ('approved','intent','started')),
   (select exists (select from actions where content_hash = %(hash)s and state = 'denied'
@@ -63,6 +64,10 @@ DUE = """
 select action_id, host, kind, target, parameters, in_kernel, due_at, state, request_id
 from inverses where host = %s and state = 'armed' and due_at <= now() order by due_at limit %s
 """
+# Undone by its own request, or by one that somebody else had made for the same when it was due.
+UNDONE = """
+select action_id from inverses where action_id = %s or request_id = %s
+"""
 SETTLE = """
 update inverses set state = %s, request_id = coalesce(%s, request_id), updated_at = now()
 where action_id = %s and state <> %s returning action_id
@@ -82,6 +87,9 @@ where a.id = i.request_id and i.host = %s and i.state = 'due'
   and a.state in ('refused','expired','withdrawn','failed','unknown','denied')
 returning i.action_id, i.state, a.state, a.why
 """
+_SWITCH = 0x7472_6961_6765_6405  # "triaged", 5
+SWITCHING = f"select pg_advisory_xact_lock({_SWITCH})"
+HOLD_SWITCH = f"select pg_advisory_xact_lock_shared({_SWITCH})"
 STOP = "insert into stops (stopped, by, reason) values (%s, %s, %s) returning *"
 STOPPED = "select * from stops order by id desc limit 1"
 
@@ -162,7 +170,7 @@ async def past(
             "target": target,
             "hash": content_hash,
             "incident": incident_id,
-            "strike_hours": int(max(1, strike_hours)),
+            "strike_seconds": strike_hours * 3_600,
             "id": without,
         },
     )
@@ -274,6 +282,12 @@ async def rearm_inverses(work: Work, *, host: str, after_seconds: float) -> list
     return again
 
 
+async def undone_by(work: Work, *, request_id: int, inverse_of: int | None) -> list[int]:
+    """The actions that this request, which was done, has taken back."""
+    cursor = await work.connection.execute(UNDONE, (inverse_of, request_id))
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def settle_inverse(
     work: Work, *, action_id: int, state: str, why: str, request_id: int | None = None
 ) -> None:
@@ -295,13 +309,21 @@ async def settle_inverse(
 
 
 async def switch(work: Work, *, stopped: bool, by: str, reason: str) -> StopRow:
-    """Throws the stop switch, or releases it."""
+    """Throws the stop switch, or releases it. Waits for what is just being begun: once this is
+    committed, nothing is begun any more."""
+    await work.connection.execute(SWITCHING)
     async with work.connection.cursor(row_factory=class_row(StopRow)) as cursor:
         await cursor.execute(STOP, (stopped, clean(by), clean(reason)))
         row = await cursor.fetchone()
     assert row is not None  # noqa: S101
     work.record(NewEntry(kind="action_stop", actor=by, body={"stopped": stopped, "reason": reason}))
     return row
+
+
+async def hold_switch(work: Work) -> StopRow | None:
+    """As `last_switch`, and it stays so until the transaction is over."""
+    await work.connection.execute(HOLD_SWITCH)
+    return await last_switch(work.connection)
 
 
 async def last_switch(connection: Connection) -> StopRow | None:

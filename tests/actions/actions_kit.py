@@ -44,6 +44,7 @@ class Lamp:
     ready_error: Exception | None = None
     run_error: Exception | None = None
     blind: bool = False
+    final: bool = True
     on_run: Callable[[], Any] | None = None
     on_before: Callable[[], Any] | None = None
     on_check: Callable[[], Any] | None = None
@@ -125,7 +126,7 @@ class Light:
         return Check(
             holds=holds,
             detail=f"the lamp is {'on' if self.lamp.lit else 'off'}",
-            final=True,
+            final=holds or self.lamp.final,
             measured={"lit": self.lamp.lit, "was": before.get("lit")},
         )
 
@@ -136,16 +137,22 @@ class Timers:
     def __init__(self) -> None:
         self.armed: dict[str, tuple[str, str]] = {}
         self.error: Exception | None = None
+        self.arm_error: Exception | None = None
+        self.cancel_error: Exception | None = None
 
     async def arm(self, *, token: str, kind: str, target: str, after_seconds: float) -> None:
         if self.error is not None:
             raise self.error
         assert token not in self.armed
         self.armed[token] = (kind, target)
+        if self.arm_error is not None:
+            raise self.arm_error
 
     async def cancel(self, *, token: str) -> None:
         if self.error is not None:
             raise self.error
+        if self.cancel_error is not None:
+            raise self.cancel_error
         self.armed.pop(token, None)
 
     async def waits(self, *, token: str) -> bool:
@@ -202,7 +209,13 @@ def request(**changes: Any) -> NewRequest:
 
 
 def rig(
-    database: Database, *, lamp: Lamp | None = None, owner: str = "one", **settings: Any
+    database: Database,
+    *,
+    lamp: Lamp | None = None,
+    owner: str = "one",
+    told: Nobody | None = None,
+    name: str = HOST,
+    **settings: Any,
 ) -> Rig:
     """`settings` are those of [actions]; by default everything that is safe runs by itself."""
     values = {"autonomy": "auto-safe", "steady_seconds": 1, "lease_seconds": 5, **settings}
@@ -213,7 +226,7 @@ def rig(
     )
     host: Any = Nothing()
     live = LiveHub()
-    told = Nobody()
+    told = told or Nobody()
     timers = Timers()
     weigher = Weigher(database=database, catalogue=catalogue, host=host, settings=chosen)
     executor = Executor(
@@ -223,7 +236,7 @@ def rig(
         host=host,
         arming=timers,
         settings=chosen,
-        name=HOST,
+        name=name,
         owner=owner,
         live=live,
         told=told,
@@ -235,7 +248,7 @@ def rig(
         acted_on=host,
         arming=timers,
         settings=chosen,
-        host=HOST,
+        host=name,
         live=live,
         on_approved=executor.wake,
     )

@@ -324,3 +324,42 @@ async def test_an_operator_may_ask_for_it_too(pool: Database) -> None:
     asking = rig(pool, autonomy="suggest")
     row = await asking.ask(origin=Origin.OPERATOR, requested_by="operator:anna")
     assert row.state == "proposed"
+
+
+async def test_one_that_somebody_else_had_asked_for_undoes_it_too(pool: Database) -> None:
+    safe = rig(pool, autonomy="auto-safe", ask=["darken"])
+    await safe.ask(parameters={"seconds": 1})
+    await safe.executor.work_once()
+    row = await safe.ask(kind="darken", origin=Origin.OPERATOR)
+    assert row.state == "proposed"
+    await asyncio.sleep(1.1)
+    await safe.desk.tick()
+    assert await inverse_states(pool) == ["due"]
+    await safe.desk.answer(code=row.code or "", approve=True, by="anna", where="cli")
+    await safe.executor.work_once()
+    assert not safe.lamp.lit
+    assert await inverse_states(pool) == ["undone"]
+
+
+async def test_a_proposal_of_another_host_is_measured_there_alone(pool: Database) -> None:
+    """Two daemons, one PostgreSQL: what is not here may well be there."""
+    there = rig(pool, name="db1", autonomy="suggest")
+    here = rig(pool, autonomy="suggest", lamp=Lamp(present=set()))
+    row = await there.ask()
+    await here.desk.stop(by="anna", reason="wait")
+    with pytest.raises(ConflictError, match="the stop switch is on"):
+        await here.desk.answer(code=row.code or "", approve=True, by="anna", where="cli")
+    await here.desk.resume(by="anna", reason="go on")
+    await here.desk.answer(code=row.code or "", approve=True, by="anna", where="cli")
+    await here.executor.work_once()
+    assert here.lamp.runs == []
+    await there.executor.work_once()
+    assert there.lamp.runs == ["light hall"]
+
+
+async def test_proposals_of_another_host_are_not_counted_here(pool: Database) -> None:
+    there = rig(pool, name="db1", autonomy="suggest", limits={"waiting": 1})
+    here = rig(pool, autonomy="suggest", limits={"waiting": 1})
+    assert (await there.ask()).state == "proposed"
+    assert (await here.ask()).state == "proposed"
+    assert (await here.ask(parameters={"seconds": 9})).rule == "too-many-waiting"

@@ -6,7 +6,7 @@ import pytest
 from actions_kit import Lamp, rig
 
 from api.ports import ConflictError
-from daemon.actions.errors import PrivilegeError
+from daemon.actions.errors import HostUnavailableError, PreconditionError, PrivilegeError
 from daemon.actions.reversal import token_of
 from daemon.store.actions import ActionRow
 from daemon.store.pool import Database
@@ -99,3 +99,62 @@ async def test_what_is_no_way_in_needs_no_reversal(pool: Database) -> None:
     await rigged.executor.work_once()
     assert (await rigged.row(row.id)).state == "done"
     assert rigged.timers.armed == {}
+
+
+async def test_what_never_began_leaves_no_reversal_behind(pool: Database) -> None:
+    """Armed by an executor that died before it began, and then not possible any more."""
+    rigged = ways_in(pool)
+    row = await rigged.ask(kind="restart_unit")
+    await rigged.desk.answer(code=row.code or "", approve=True, by="anna", where="cli")
+    rigged.timers.armed[token_of(row.id)] = ("start_unit", "hall")
+    async with pool.connection() as connection:
+        await connection.execute(
+            "update actions set state = 'intent', reversal = '{\"kind\": \"start_unit\"}'"
+        )
+    rigged.timers.cancel_error = HostUnavailableError("no bus")
+    await rigged.executor.work_once()
+    assert (await rigged.row(row.id)).state == "intent"  # nothing else happens before
+    rigged.timers.cancel_error = None
+    async with pool.connection() as connection:
+        await connection.execute("update actions set next_at = now()")
+    rigged.lamp.ready_error = PreconditionError("it is gone")
+    await rigged.executor.work_once()
+    assert (await rigged.row(row.id)).state == "refused"
+    assert rigged.timers.armed == {}
+
+
+async def test_one_that_may_be_armed_is_called_off_too(pool: Database) -> None:
+    rigged = ways_in(pool)
+    rigged.timers.arm_error = HostUnavailableError("armed, but nobody could say so")
+    row = await approved(rigged)
+    assert (row.state, row.rule) == ("refused", "no-reversal")
+    assert rigged.timers.armed == {}
+
+
+async def test_systemd_is_given_a_moment_before_a_reversal_is_called_overdue(
+    pool: Database,
+) -> None:
+    rigged = ways_in(pool)
+    await approved(rigged)
+    for ago, noted in (("1 s", 0), ("2 min", 1)):
+        async with pool.connection() as connection:
+            await connection.execute("update actions set confirm_by = now() - %s::interval", (ago,))
+        await rigged.desk.tick()
+        assert (await rigged.kinds()).count("action_reversed") == noted
+
+
+@pytest.mark.parametrize("ahead", ["-1 hour", "1 hour"])
+async def test_the_timer_says_whether_there_is_time_to_confirm(pool: Database, ahead: str) -> None:
+    """Not a clock: that of the store may be hours away from this host's."""
+    rigged = ways_in(pool)
+    row = await approved(rigged)
+    async with pool.connection() as connection:
+        await connection.execute("update actions set confirm_by = now() + %s::interval", (ahead,))
+    armed = dict(rigged.timers.armed)
+    rigged.timers.armed.clear()
+    with pytest.raises(ConflictError, match="time to confirm"):
+        await rigged.desk.confirm(code=row.code or "", by="anna", where="ssh")
+    assert (await rigged.row(row.id)).confirmed_at is None
+    rigged.timers.armed.update(armed)
+    confirmed = await rigged.desk.confirm(code=row.code or "", by="anna", where="ssh")
+    assert confirmed.confirmed_at is not None
