@@ -22,11 +22,11 @@ var polkit = {
   addRule: function (given) { rule = given; }
 };
 %s
-function ask(user, unit) {
+function ask(user, unit, verb, message) {
   var told = {
     unit: unit,
-    verb: "restart",
-    "polkit.message": "Authentication is required to restart '$(unit)'."
+    verb: verb || "restart",
+    "polkit.message": message || "Authentication is required to restart '$(unit)'."
   };
   return rule(
     {
@@ -42,7 +42,10 @@ console.log(JSON.stringify([
   ask("triaged", "borgbackup-job-home.timer"),
   ask("triaged", "sshd.service"),
   ask("triaged", "triaged.service"),
-  ask("bob", "postfix.service")
+  ask("bob", "postfix.service"),
+  ask("triaged", "x.service", "start", "Authentication is required to start '$(unit)'."),
+  ask("triaged", "x.service", "start",
+      "Authentication is required to start transient unit '$(unit)'.")
 ]));
 """
 
@@ -64,7 +67,11 @@ def test_the_operators_critical_units_are_refused_too(tmp_path: Path) -> None:
     script = tmp_path / "rule.js"
     script.write_text(ASKED % rule)
     done = subprocess.run([node, script], capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout) == ["yes", "no", "yes", "no", "no", "no", None]
+    assert json.loads(done.stdout) == [
+        *("yes", "no", "yes", "no", "no", "no", None),
+        # A unit of the caller's own making, with a command of the caller's own choice, is no start.
+        *("yes", "no"),
+    ]
 
 
 @pytest.mark.parametrize("said", ['autonomy = "observe";', "polkit.enable = false;"])
