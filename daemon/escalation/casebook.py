@@ -24,6 +24,8 @@ from tiers.vocabulary import Provenance
 HostFacts = Callable[[], Awaitable[tuple[tuple[str, str], ...]]]
 """A few facts about the host right now, as (name, value). Bounded in time by itself."""
 
+_STEADY = 60.0
+"""Seconds after which a unit that runs again is not acted on for what was said of it before."""
 _MAX_EVIDENCE = 40
 _MAX_TEXT = 1_500
 _TRUST = {
@@ -99,6 +101,7 @@ class Casebook:
             text=memory_text(incident.title, found.patterns), limit=self._similar
         )
         condition = Condition.from_json(incident.condition)
+        well = (await self._units(condition.units) if condition.units else None) or {}
         offers = offers_for(
             Grounds(
                 category=incident.category,
@@ -110,6 +113,7 @@ class Casebook:
                 paths=self._actable.paths,
                 certificates=self._actable.certificates,
                 hogs=await _hogs(condition),
+                steady=frozenset(unit for unit, since in well.items() if since >= _STEADY),
             )
         )
         case = Case(
@@ -131,8 +135,7 @@ class Casebook:
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
         tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
-        well = await self._units(condition.units) if condition.units else None
-        return CaseFile(case=case, offers=offers, tried=tried, well=frozenset(well or ()))
+        return CaseFile(case=case, offers=offers, tried=tried, well=frozenset(well))
 
     async def _outcomes(self, offers: Mapping[str, Offer]) -> tuple[tuple[str, str], ...]:
         """What was measured after the offered actions, when they were done before."""

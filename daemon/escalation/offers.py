@@ -67,6 +67,8 @@ class Grounds:
     paths: Sequence[str] = ()
     certificates: Sequence[str] = ()
     hogs: Sequence[Hog] = ()
+    steady: Collection[str] = ()
+    """Units that were measured to be well, and have been for a while."""
 
 
 def offers_for(grounds: Grounds) -> Mapping[str, Offer]:
@@ -101,6 +103,8 @@ def _for_units(grounds: Grounds) -> list[Offer]:
     """Units that systemd itself said are down."""
     offers = []
     for unit in grounds.condition.units:
+        if unit in grounds.steady:
+            continue  # what systemd said of it is over, whoever brings the incident up again
         about = [
             row
             for row in grounds.evidence

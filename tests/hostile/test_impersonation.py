@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import pytest
 from hostile_fields import failed
 from hostile_rig import HostileRig, hostile_rig
 
+from daemon.escalation.casebook import Casebook
 from daemon.escalation.conditions import Condition
 from daemon.escalation.offers import Grounds, offers_for
 from daemon.events import Event
+from daemon.memory.none import NoRecall
 from daemon.sources.journald_entries import event_of
+from daemon.store import incident_queries
 from daemon.store.incident_queries import EvidenceRow
 from daemon.store.pool import Database
 from tiers.vocabulary import Category, Provenance, SourceKind
@@ -158,6 +163,41 @@ def test_what_systemd_says_of_a_well_unit_offers_nothing(text: str) -> None:
 def test_what_it_says_of_one_that_is_down_does(text: str) -> None:
     bases = offered(evidence(text, Provenance.SYSTEMD), units=("nginx.service",))
     assert bases["restart_unit:nginx.service"] is Provenance.SYSTEMD
+
+
+def test_a_unit_that_is_well_again_is_not_offered() -> None:
+    """Text that makes an old incident worse does not make systemd's old word new."""
+    grounds = Grounds(
+        category=Category.SERVICE,
+        condition=Condition(units=("nginx.service",)),
+        rule=None,
+        evidence=[evidence(SAID, Provenance.SYSTEMD)],
+        patterns=[],
+    )
+    assert "restart_unit:nginx.service" in offers_for(grounds)
+    assert not offers_for(dataclasses.replace(grounds, steady={"nginx.service"}))
+
+
+@pytest.mark.parametrize(("seconds", "offered"), [(5.0, True), (59.0, True), (600.0, False)])
+async def test_steady_is_what_systemd_says_now(
+    pool: Database, tmp_path: Path, seconds: float, offered: bool
+) -> None:
+    async def units(names: Sequence[str]) -> Mapping[str, float]:
+        return dict.fromkeys(names, seconds)
+
+    async with hostile_rig(pool, level="observe", folder=tmp_path) as rig:
+        await rig.take([failed("nginx.service")])
+        await rig.settle()
+        async with pool.connection() as connection:
+            (incident,) = await incident_queries.listing(connection)
+    book = Casebook(database=pool, recall=NoRecall(), facts=nothing, similar=0, units=units)
+    file = await book.open(incident)
+    assert ("restart_unit:nginx.service" in file.offers) is offered
+    assert file.well == {"nginx.service"}
+
+
+async def nothing() -> tuple[tuple[str, str], ...]:
+    return ()
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
