@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from machine import Machine, machine, small_disk, why_not
 
-WHEELHOUSE = Path(__file__).parents[2] / "build" / "wheelhouse"
+_BUILT = Path(__file__).parents[2] / "build" / "wheelhouse"
+WHEELHOUSE = Path(os.environ.get("TRIAGED_HOST_WHEELHOUSE", _BUILT))
 
 
 @pytest.fixture(scope="module")

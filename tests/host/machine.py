@@ -203,9 +203,9 @@ def machine(*, binds: dict[Path, str]) -> Iterator[Machine]:
 
 
 @contextlib.contextmanager
-def small_disk(*, megabytes: int) -> Iterator[Path]:
+def small_disk(*, megabytes: int, prepare: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """A file system of its own, mounted on this machine. Raises `CalledProcessError` where the
-    kernel has no loop devices."""
+    kernel has no loop devices. `prepare` is given the image before that."""
     CACHE.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="disk-", dir=CACHE))
     image, mounted = folder / "image", folder / "mounted"
@@ -214,6 +214,8 @@ def small_disk(*, megabytes: int) -> Iterator[Path]:
         with image.open("wb") as file:
             file.truncate(megabytes * 2**20)
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+        if prepare is not None:
+            prepare(image)
         subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True)
         try:
             yield mounted
