@@ -10,7 +10,7 @@ from daemon.escalation.conditions import Condition
 from daemon.escalation.hogs import find_hogs
 from daemon.escalation.measure import UnitTimes, steady_units
 from daemon.escalation.offers import Grounds, Hog, Offer, offers_for
-from daemon.store import action_past, actions, assessments, incident_queries, patterns
+from daemon.store import action_past, actions, assessments, events, incident_queries, patterns
 from daemon.store.action_past import OutcomeRow
 from daemon.store.actions import ActionRow
 from daemon.store.assessments import AssessmentRow
@@ -102,17 +102,18 @@ class Casebook:
         )
         condition = Condition.from_json(incident.condition)
         well = (await self._units(condition.units) if condition.units else None) or {}
+        foreign = await self._foreign(found.evidence)
         offers = offers_for(
             Grounds(
                 category=incident.category,
                 condition=condition,
                 rule=found.rule,
-                evidence=found.evidence,
+                evidence=[_here(row, foreign) for row in found.evidence],
                 patterns=found.patterns,
                 leading=leading,
                 paths=self._actable.paths,
                 certificates=self._actable.certificates,
-                hogs=await _hogs(condition),
+                hogs=() if foreign else await _hogs(condition),
                 steady=frozenset(unit for unit, since in well.items() if since >= _STEADY),
             )
         )
@@ -136,6 +137,21 @@ class Casebook:
         )
         tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
         return CaseFile(case=case, offers=offers, tried=tried, well=frozenset(well))
+
+    async def _foreign(self, evidence: Sequence[EvidenceRow]) -> frozenset[str]:
+        """Patterns that were seen on another host last. Daemons of several hosts may share one
+        database, and what systemd says there is no reason to act here."""
+        if not self._actable.host:
+            return frozenset()  # nothing is acted on
+        own = f"{self._actable.host}/"
+        vouched = {row.fingerprint for row in evidence if row.provenance != Provenance.TEXT.value}
+        async with self._database.connection() as connection:
+            sources = await events.newest_sources(connection, [f for f in vouched if f])
+        return frozenset(
+            fingerprint
+            for fingerprint, source in sources.items()
+            if "/" in source and not source.startswith(own)
+        )
 
     async def _outcomes(self, offers: Mapping[str, Offer]) -> tuple[tuple[str, str], ...]:
         """What was measured after the offered actions, when they were done before."""
@@ -176,6 +192,13 @@ def ordered_evidence(found: Findings) -> tuple[Evidence, ...]:
     ]
     evidence.sort(key=lambda e: (_TRUST[e.provenance.value], -e.count, e.at))
     return tuple(evidence[:_MAX_EVIDENCE])
+
+
+def _here(row: EvidenceRow, foreign: frozenset[str]) -> EvidenceRow:
+    """Evidence as it counts on this host."""
+    if row.fingerprint not in foreign:
+        return row
+    return dataclasses.replace(row, provenance=Provenance.TEXT.value)
 
 
 def leading_values(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.rows import class_row
@@ -23,6 +24,12 @@ where observed_at >= %(since)s and observed_at < %(until)s
   and (%(priority)s::int is null or priority <= %(priority)s)
   and (%(contains)s::text is null or text ilike %(contains)s)
 order by observed_at desc, id desc limit %(limit)s
+"""
+# "host/source": patterns carry no host, their events do.
+NEWEST_SOURCES = """
+select f.fingerprint, e.source from unnest(%s::text[]) as f (fingerprint)
+cross join lateral (select source from events where fingerprint = f.fingerprint
+                    order by observed_at desc, id desc limit 1) as e
 """
 _SLOWEST = "5s"
 """A search gives up after this; the caller is told to narrow it."""
@@ -79,3 +86,9 @@ async def query(connection: Connection, wanted: EventFilter, *, limit: int = 100
             },
         )
         return await cursor.fetchall()
+
+
+async def newest_sources(connection: Connection, fingerprints: Sequence[str]) -> dict[str, str]:
+    """The source of each pattern's newest kept event, as it is stored: "host/name"."""
+    cursor = await connection.execute(NEWEST_SOURCES, (list(fingerprints),))
+    return {str(fingerprint): str(source) for fingerprint, source in await cursor.fetchall()}

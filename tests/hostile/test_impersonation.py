@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_fields import failed
+from hostile_fields import failed, full_disk
 from hostile_rig import HostileRig, hostile_rig
 
+from daemon.emit import HostEmit
 from daemon.escalation.casebook import Casebook
 from daemon.escalation.conditions import Condition
 from daemon.escalation.offers import Grounds, offers_for
@@ -101,6 +102,20 @@ async def test_text_that_brings_an_incident_back_brings_no_word_of_systemd_back(
         await rig.take([failed("nginx.service", level="critical")])
         await rig.settle()
         assert any(effect.verb == "restart" for effect in rig.host.doors.effects)
+
+
+@pytest.mark.parametrize("level", ["auto-safe", "auto-full"])
+async def test_what_systemd_says_of_another_host_moves_nothing_here(
+    pool: Database, tmp_path: Path, level: str
+) -> None:
+    """Two hosts share one database; the unit there has a namesake here, which is well."""
+    async with hostile_rig(pool, level=level, folder=tmp_path) as rig:
+        rig.emit = HostEmit(host="web2")
+        rig.emit.intake = rig.engine.intake
+        await rig.take([failed("nginx.service"), full_disk()])
+        await rig.settle()
+        assert (await rows(rig, "select count(*) from incidents"))[0][0] == 2
+        assert rig.host.doors.effects == []
 
 
 def evidence(text: str, provenance: Provenance) -> EvidenceRow:
