@@ -96,6 +96,7 @@ def make_acting(
         host=host,
         live=live,
         on_approved=_nobody if executor is None else executor.wake,
+        told=told,
     )
     return Acting(
         bus=bus,

@@ -28,6 +28,10 @@ class Told(Protocol):
         locked before actions. `row` is the action as it will be."""
         ...
 
+    async def came_to_nothing(self, work: Work, row: ActionRow) -> None:
+        """Policy refused it, or its time went by: it was never near its beginning. As `ended`."""
+        ...
+
 
 def decision(step: Move, *, told: Told | None) -> Commit:
     """A decision of policy right before it was to begin; `told` where it is a refusal."""
@@ -35,6 +39,20 @@ def decision(step: Move, *, told: Told | None) -> Commit:
     async def commit(work: Work) -> ActionRow | None:
         if told is not None:
             await told.ended(work, dataclasses.replace(step.row, state=step.to, why=step.why))
+        moved = await actions.move(work, step)
+        if moved is None:
+            raise LostLeaseError  # nothing of it may stay
+        return moved
+
+    return commit
+
+
+def nothing(step: Move, *, told: Told) -> Commit:
+    """It was asked for, and comes to nothing: its incident goes on without it."""
+
+    async def commit(work: Work) -> ActionRow | None:
+        row = dataclasses.replace(step.row, state=step.to, why=step.why, rule=step.rule)
+        await told.came_to_nothing(work, row)
         moved = await actions.move(work, step)
         if moved is None:
             raise LostLeaseError  # nothing of it may stay

@@ -14,12 +14,15 @@ from collections.abc import Callable
 import structlog
 
 from api.ports import BusyError
+from daemon.actions import commits
 from daemon.actions.answers import Answers
 from daemon.actions.catalogue import Catalogue
+from daemon.actions.commits import Told
 from daemon.actions.errors import ActionError, HostUnavailableError
 from daemon.actions.host.arming import Arming
 from daemon.actions.host.host import Host
 from daemon.actions.inverses import Inverses
+from daemon.actions.lease import LostLeaseError
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.requests import NewRequest, new_action
 from daemon.actions.reversals import Reversals
@@ -27,19 +30,21 @@ from daemon.actions.settings import ActionsSettings
 from daemon.actions.states import ActionState
 from daemon.actions.steps import action_of, decision_step, new_code, refusal_step
 from daemon.actions.switch import StopSwitch
-from daemon.actions.weigh import Weighed, Weigher
+from daemon.actions.weigh import BUSY_TARGET, Weighed, Weigher
 from daemon.live import LiveHub
 from daemon.store import actions
 from daemon.store.action_past import StopRow
 from daemon.store.actions import ActionRow, Move
 from daemon.store.errors import StoreRejectedError, StoreUnavailableError
 from daemon.store.pool import Database
-from daemon.store.work import run
+from daemon.store.work import Work, run
 from tiers.vocabulary import Provenance, Severity
 
 log = structlog.get_logger()
 
 _CODE_TRIES = 20
+_LATER_SECONDS = 5.0
+"""What cannot be decided on now is looked at again after."""
 _TICK_SECONDS = 2.0
 _PATIENCE = 15.0
 """Seconds that somebody who asks or answers waits for the store."""
@@ -61,9 +66,11 @@ class Desk:
         host: str,
         live: LiveHub,
         on_approved: Callable[[], None],
+        told: Told | None = None,
     ) -> None:
         """`host` is the name of the host, `acted_on` the host itself; `on_approved` is called
-        when there is something to carry out."""
+        when there is something to carry out. `told` learns what comes to nothing; None: nobody
+        has to."""
         self._database = database
         self._catalogue = catalogue
         self._weigher = weigher
@@ -71,6 +78,7 @@ class Desk:
         self._host = host
         self._live = live
         self._on_approved = on_approved
+        self._told = told or _Nobody()
         self._inverses = Inverses(
             database=database, catalogue=catalogue, acted_on=acted_on, host=host
         )
@@ -125,16 +133,16 @@ class Desk:
         await self._inverses.look()
         await self._reversals.look()
         async with self._database.connection() as connection:
+            late = await actions.late(connection, host=self._host, seconds=self._expiry_seconds)
+            obsolete = await actions.obsolete(connection)
+        for row in late:
+            await self._expire(row)
+        for row in obsolete:
+            await self._withdraw(row)
+        async with self._database.connection() as connection:
             requested = await actions.requests(connection, host=self._host)
         for row in requested:
             await self._decide_safely(row)
-        async with self._database.connection() as connection:
-            late = await actions.late(connection)
-            obsolete = await actions.obsolete(connection)
-        for row in late:
-            await self._end(row, _S.EXPIRED, "action_expired", _too_late(row))
-        for row in obsolete:
-            await self._end(row, _S.WITHDRAWN, "action_withdrawn", "its incident is over")
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -147,30 +155,38 @@ class Desk:
             row, fresh = await run(
                 self._database, lambda work: actions.insert(work, new), seconds=_PATIENCE
             )
-            return await self._decide(row) if fresh else row
+            # One that is there and not decided may be ours: a commit of which nobody heard.
+            undecided = fresh or row.state == _S.REQUESTED.value
+            return await self._decide(row) if undecided else row
         except StoreUnavailableError as error:
             raise BusyError(str(error), retry_after=error.retry_after) from error
 
     async def _decide_safely(self, row: ActionRow) -> None:
         """A defect that one request brings out must not stop the others."""
         try:
-            await self._decide(row)
+            await self._decide(row, patient=True)
         except StoreUnavailableError:
             raise
         except Exception as error:
             log.error("request not decided", action=row.id, exc_info=error)
             why = f"triaged made a mistake ({type(error).__name__}); its log has the details"
-            await self._refuse(row, rule="defect", why=why)
+            await self._step(refusal_step(row, rule="defect", why=why))
 
-    async def _decide(self, row: ActionRow) -> ActionRow:
+    async def _decide(self, row: ActionRow, *, patient: bool = False) -> ActionRow:
+        """`patient`: nobody waits for the answer, so that it can be given later: when the host
+        answers, or an earlier step on the same target has ended. It expires meanwhile."""
         try:
             weighed = await self._weigh(row)
         except HostUnavailableError as error:
+            if patient:
+                return await self._later(row, str(error))
             return await self._refuse(row, rule="host-unavailable", why=str(error))
         except ActionError as error:
             return await self._refuse(row, rule="not-possible", why=str(error))
         decided = weighed.decision
         match decided.verdict:
+            case Verdict.DENY if patient and decided.rule == BUSY_TARGET:
+                return await self._later(row, decided.reason)
             case Verdict.DENY:
                 return await self._refuse(
                     row, rule=decided.rule, why=decided.reason, weighed=weighed
@@ -185,6 +201,15 @@ class Desk:
                     self._say(moved, f"allowed ({decided.rule}): {row.sentence}")
                     self._on_approved()
                 return moved or await self._as_it_is(row)
+
+    async def _later(self, row: ActionRow, why: str) -> ActionRow:
+        log.debug("a request waits", action=row.id, why=why)
+        await run(
+            self._database,
+            lambda work: actions.pause(work, row, seconds=_LATER_SECONDS),
+            seconds=_PATIENCE,
+        )
+        return row
 
     async def _propose(self, row: ActionRow, weighed: Weighed) -> ActionRow:
         for _ in range(_CODE_TRIES):
@@ -211,7 +236,7 @@ class Desk:
             step = refusal_step(row, rule=rule, why=why)
         else:
             step = decision_step(row, _S.REFUSED, weighed)
-        moved = await self._step(step)
+        moved = await self._come_to_nothing(step)
         if moved is not None:
             self._say(moved, f"refused ({rule}): {row.sentence}: {why}")
         return moved or await self._as_it_is(row)
@@ -263,12 +288,29 @@ class Desk:
             without=row.id,
         )
 
-    async def _end(self, row: ActionRow, state: ActionState, entry: str, why: str) -> None:
-        moved = await self._step(
-            Move(row=row, to=state.value, entry=entry, actor="daemon", why=why)
+    async def _expire(self, row: ActionRow) -> None:
+        why = _TOO_LATE[row.state]
+        moved = await self._come_to_nothing(
+            Move(row=row, to=_S.EXPIRED.value, entry="action_expired", actor="daemon", why=why)
         )
         if moved is not None:
-            self._say(moved, f"{state.value}: {row.sentence}: {why}")
+            self._say(moved, f"expired: {row.sentence}: {why}")
+
+    async def _withdraw(self, row: ActionRow) -> None:
+        why, to = "its incident is over", _S.WITHDRAWN.value
+        moved = await self._step(
+            Move(row=row, to=to, entry="action_withdrawn", actor="daemon", why=why)
+        )
+        if moved is not None:
+            self._say(moved, f"withdrawn: {row.sentence}: {why}")
+
+    async def _come_to_nothing(self, step: Move) -> ActionRow | None:
+        try:
+            return await run(
+                self._database, commits.nothing(step, told=self._told), seconds=_PATIENCE
+            )
+        except LostLeaseError:
+            return None
 
     async def _step(self, step: Move) -> ActionRow | None:
         return await run(self._database, lambda work: actions.move(work, step), seconds=_PATIENCE)
@@ -282,7 +324,18 @@ class Desk:
         self._live.publish(kind="action", severity=severity, text=text, incident=row.incident_id)
 
 
-def _too_late(row: ActionRow) -> str:
-    if row.state == _S.PROPOSED.value:
-        return "nobody answered in time"
-    return "it was not carried out in time"
+_TOO_LATE = {
+    _S.REQUESTED.value: "it could not be decided on in time",
+    _S.PROPOSED.value: "nobody answered in time",
+    _S.APPROVED.value: "it was not carried out in time",
+}
+
+
+class _Nobody:
+    """Satisfies `daemon.actions.commits.Told`."""
+
+    async def ended(self, work: Work, row: ActionRow) -> None:
+        pass
+
+    async def came_to_nothing(self, work: Work, row: ActionRow) -> None:
+        pass

@@ -5,16 +5,17 @@
 | requested | refused   | policy denies, the target is not there, a parameter is out of bounds    |
 | requested | proposed  | policy asks: a human has to approve                                     |
 | requested | approved  | policy allows                                                           |
+| requested | expired   | nobody decided in time: the host did not answer, or the daemon was away |
 | proposed  | approved  | a human approved exactly this content                                   |
 | proposed  | denied    | a human denied it                                                       |
 | proposed  | expired   | nobody answered in time                                                 |
 | proposed  | withdrawn | its incident is over, or an earlier step did not work                   |
-| requested | withdrawn | an earlier step for its incident did not work                           |
+| requested | withdrawn | the same                                                                |
 | proposed  | refused   | it was approved, but is no longer possible or allowed                   |
 | approved  | intent    | an executor holds the lease; preconditions hold, the baseline is stored |
 | approved  | requested | nobody approved it, and policy asks a human by now                      |
 | approved  | refused   | the stop switch, policy or a precondition                               |
-| approved  | withdrawn | an earlier step for its incident did not work                           |
+| approved  | withdrawn | an earlier step did not work, or the incident is over (and no human said) |
 | approved  | expired   | nobody carried it out in time                                           |
 | intent    | started   | right before the effect                                                 |
 | intent    | approved  | its executor died before it began: nothing has happened                 |
@@ -48,7 +49,7 @@ class ActionState(enum.StrEnum):
 
 _S = ActionState
 FOLLOWS: dict[ActionState, frozenset[ActionState]] = {
-    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED, _S.WITHDRAWN}),
+    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED, _S.EXPIRED, _S.WITHDRAWN}),
     _S.PROPOSED: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.WITHDRAWN, _S.REFUSED}),
     _S.APPROVED: frozenset({_S.INTENT, _S.REQUESTED, _S.REFUSED, _S.EXPIRED, _S.WITHDRAWN}),
     _S.INTENT: frozenset({_S.STARTED, _S.APPROVED, _S.REFUSED}),

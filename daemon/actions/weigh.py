@@ -18,6 +18,8 @@ from daemon.store.action_past import PastRow
 from daemon.store.pool import Database
 from tiers.vocabulary import Provenance
 
+BUSY_TARGET = "busy-target"
+"""The policy's rule about what has to wait for another action."""
 TOO_MANY = "too-many-waiting"
 """The policy's rule about proposals: it speaks about making one more, not about one that waits."""
 Clock = Callable[[], datetime]

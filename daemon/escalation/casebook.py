@@ -26,7 +26,7 @@ HostFacts = Callable[[], Awaitable[tuple[tuple[str, str], ...]]]
 
 _STEADY = 60.0
 """Seconds after which a unit that runs again is not acted on for what was said of it before."""
-_MAX_EVIDENCE = 40
+MAX_EVIDENCE = 40
 _MAX_TEXT = 1_500
 _TRUST = {
     Provenance.MEASURED.value: 0,
@@ -191,7 +191,7 @@ def ordered_evidence(found: Findings) -> tuple[Evidence, ...]:
         for row in found.evidence
     ]
     evidence.sort(key=lambda e: (_TRUST[e.provenance.value], -e.count, e.at))
-    return tuple(evidence[:_MAX_EVIDENCE])
+    return tuple(evidence[:MAX_EVIDENCE])
 
 
 def _here(row: EvidenceRow, foreign: frozenset[str]) -> EvidenceRow:
@@ -234,9 +234,14 @@ async def _hogs(condition: Condition) -> tuple[Hog, ...]:
 def _outcome(row: OutcomeRow) -> tuple[str, str]:
     last = "worked" if row.last_done else "did not work"
     words = (
-        f"worked {row.done} times, failed {row.failed} times; last {row.last_at:%Y-%m-%d}: {last}"
+        f"worked {_times(row.done)}, failed {_times(row.failed)}; "
+        f"last {row.last_at:%Y-%m-%d}: {last}"
     )
     return f"{row.kind} {row.target} so far", words
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _done_so_far(rows: Sequence[ActionRow]) -> tuple[tuple[str, str], ...]:

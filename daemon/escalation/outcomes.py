@@ -21,7 +21,14 @@ _WORDS = {
     "failed": "did not work",
     "unknown": "was begun, and whether it worked is not known",
     "refused": "was not begun",
+    "expired": "was not begun in time",
 }
+_OPEN = (*_NOT_BEGUN, "intent", "started")
+_DECIDED = frozenset({"observe", "denied-before"})
+"""Rules that say what a human decided: none has to be told of it."""
+
+
+_H = Happening
 
 
 class IncidentOutcomes:
@@ -41,18 +48,37 @@ class IncidentOutcomes:
         if row.state == "done":
             return
         await self._withdraw_rest(work, row)
-        happening = after_failure(row)
+        # A tier that thinks about it right now knows nothing of this: it is asked again.
+        thinking = State(incident.state) in states.LEASED
+        await self._move(work, incident, row, _H.LEASE_LOST if thinking else after_failure(row))
+
+    async def came_to_nothing(self, work: Work, row: ActionRow) -> None:
+        """An incident that waits for its action would wait for nothing: when none is left, a human
+        is told."""
+        if row.incident_id is None or row.origin != "tier" or row.rule in _DECIDED:
+            return
+        incident = await incidents.lock(work, row.incident_id)
+        if incident is None:
+            return
+        await incidents.add_evidence(work, incident_id=incident.id, items=[_evidence(row)])
+        others = await actions.listing(work.connection, states=_OPEN, incident_id=incident.id)
+        if all(other.id == row.id for other in others):
+            await self._move(work, incident, row, _H.ACTION_FOR_HUMAN)
+
+    async def _move(
+        self, work: Work, incident: Incident, row: ActionRow, happening: Happening
+    ) -> None:
         if (State(incident.state), happening) in states.TRANSITIONS:
             await transitions.apply(work, [_transition(incident, row, happening)])
             self._on_work()
 
     async def _withdraw_rest(self, work: Work, row: ActionRow) -> None:
-        """Later steps rested on this one."""
+        """Later steps of whoever asked for this one rested on it."""
         others = await actions.listing(
             work.connection, states=_NOT_BEGUN, incident_id=row.incident_id
         )
         for other in sorted(others, key=lambda other: other.id):
-            if other.id == row.id:
+            if other.id == row.id or other.requested_by != row.requested_by:
                 continue
             await actions.move(
                 work,

@@ -78,14 +78,17 @@ select exists (select from inverses i join actions a on a.id = i.request_id
   where i.host = %s and i.state = 'due'
     and a.state in ('refused','expired','withdrawn','failed','unknown','denied'))
 """
+# The longer it has been due, the more seldom, up to once a day: nobody may ever be able to undo it.
 REARM = """
 update inverses i set
   state = case when a.state = 'denied' then 'void' else 'armed' end,
-  due_at = now() + make_interval(secs => %s), updated_at = now()
-from actions a
-where a.id = i.request_id and i.host = %s and i.state = 'due'
+  due_at = now() + greatest(make_interval(secs => %s),
+                            least(now() - o.started_at, interval '1 day')),
+  updated_at = now()
+from actions a, actions o
+where a.id = i.request_id and o.id = i.action_id and i.host = %s and i.state = 'due'
   and a.state in ('refused','expired','withdrawn','failed','unknown','denied')
-returning i.action_id, i.state, a.state, a.why
+returning i.action_id, i.state, a.state, a.why, extract(epoch from i.due_at - now())::float
 """
 _SWITCH = 0x7472_6961_6765_6405  # "triaged", 5
 SWITCHING = f"select pg_advisory_xact_lock({_SWITCH})"
@@ -260,11 +263,11 @@ async def any_to_rearm(connection: Connection, *, host: str) -> bool:
 
 
 async def rearm_inverses(work: Work, *, host: str, after_seconds: float) -> list[int]:
-    """Makes due again, in `after_seconds`, what was asked for and not undone; those actions. What
-    a human denied to undo is not asked for again."""
+    """Makes due again, in `after_seconds` at the earliest, what was asked for and not undone;
+    those actions. What a human denied to undo is not asked for again."""
     cursor = await work.connection.execute(REARM, (after_seconds, host))
     again = []
-    for action_id, state, ended, why in await cursor.fetchall():
+    for action_id, state, ended, why, seconds in await cursor.fetchall():
         work.record(
             NewEntry(
                 kind="action_inverse",
@@ -273,7 +276,7 @@ async def rearm_inverses(work: Work, *, host: str, after_seconds: float) -> list
                     "action_id": str(action_id),
                     "state": state,
                     "why": f"its request was {ended}: {why}",
-                    "after_seconds": after_seconds,
+                    "after_seconds": round(seconds),
                 },
             )
         )

@@ -111,24 +111,32 @@ order by id limit %s
 """  # noqa: S608
 LATE = f"""
 select {COLUMNS} from actions
-where state in ('proposed','approved') and expires_at < now() order by id limit 100
+where state in ('proposed','approved') and expires_at < now()
+  or state = 'requested' and host = %(host)s
+    and coalesce(decided_at, requested_at) < now() - make_interval(secs => %(seconds)s)
+order by id limit 100
 """  # noqa: S608
+# What was asked for an incident that ended since. What a human approved is what the human wants.
+_OVER = """
+i.state = 'closed' and i.closed_at > a.requested_at
+  and (a.state = 'proposed' or a.state in ('requested','approved') and a.approved_hash is null)
+"""
 OBSOLETE = f"""
 select {", ".join("a." + column.strip() for column in COLUMNS.split(","))} from actions a
 join incidents i on i.id = a.incident_id
-where a.state = 'proposed' and i.state = 'closed' order by a.id limit 100
+where {_OVER} order by a.id limit 100
 """  # noqa: S608
-PENDING = """
+PENDING = f"""
 select exists (select from actions where host = %(host)s and state = 'requested')
   or exists (select from actions where state in ('proposed','approved') and expires_at < now())
   or exists (select from actions a join incidents i on i.id = a.incident_id
-             where a.state = 'proposed' and i.state = 'closed')
+             where {_OVER})
   or exists (select from inverses where host = %(host)s
              and (state = 'armed' and due_at <= now() or state = 'due'))
   or exists (select from actions where host = %(host)s and confirm_by < now()
              and confirmed_at is null and started_at is not null
              and not reversal ? 'carried_out')
-"""
+"""  # noqa: S608
 CONFIRM = f"""
 update actions set confirmed_at = now(), confirmed_by = %s
 where id = %s and confirm_by is not null and confirmed_at is null returning {COLUMNS}
@@ -404,7 +412,7 @@ async def listing(
 
 async def pending(connection: Connection, *, host: str) -> bool:
     """Whether the desk of this host has anything to look at."""
-    row = await (await connection.execute(PENDING, {"host": host})).fetchone()
+    row = await (await connection.execute(PENDING.encode(), {"host": host})).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -413,13 +421,14 @@ async def requests(connection: Connection, *, host: str, limit: int = 20) -> lis
     return await _all(connection, DUE_REQUESTS, (host, limit))
 
 
-async def late(connection: Connection) -> list[ActionRow]:
-    """Proposals that nobody answered in time, and approvals that nobody carried out in time."""
-    return await _all(connection, LATE, ())
+async def late(connection: Connection, *, host: str, seconds: float) -> list[ActionRow]:
+    """Proposals that nobody answered in time, approvals that nobody carried out in time, and what
+    was asked for on this host and not decided on within `seconds`."""
+    return await _all(connection, LATE, {"host": host, "seconds": seconds})
 
 
 async def obsolete(connection: Connection) -> list[ActionRow]:
-    """Proposals whose incident is over."""
+    """What waits, and was asked for an incident that is over."""
     return await _all(connection, OBSOLETE, ())
 
 
@@ -438,7 +447,7 @@ async def renew(work: Work, row: ActionRow, *, owner: str, lease_seconds: float)
 
 
 async def pause(work: Work, row: ActionRow, *, seconds: float) -> None:
-    """Gives a lease back; the action is taken up again in `seconds`."""
+    """Gives a lease back; the action is taken up again, or decided on, in `seconds`."""
     await work.connection.execute(PAUSE, (seconds, row.id, row.fence))
 
 

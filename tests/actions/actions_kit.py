@@ -41,6 +41,7 @@ class Lamp:
     present: set[str] = dataclasses.field(default_factory=lambda: {"hall"})
     critical: str = ""
     way_in: bool = False
+    find_error: Exception | None = None
     ready_error: Exception | None = None
     run_error: Exception | None = None
     blind: bool = False
@@ -80,6 +81,8 @@ class Light:
         return self.spec.risk
 
     async def find(self, action: Action, host: Host) -> Target:
+        if self.lamp.find_error is not None:
+            raise self.lamp.find_error
         if action.target not in self.lamp.present:
             raise TargetError(f"there is no lamp {action.target}")
         return Target(
@@ -168,6 +171,9 @@ class Nobody:
     async def ended(self, work: Work, row: ActionRow) -> None:
         self.ends.append((row.kind, row.state))
 
+    async def came_to_nothing(self, work: Work, row: ActionRow) -> None:
+        self.ends.append((row.kind, row.state))
+
 
 @dataclasses.dataclass(kw_only=True)
 class Rig:
@@ -251,5 +257,6 @@ def rig(
         host=name,
         live=live,
         on_approved=executor.wake,
+        told=told,
     )
     return Rig(database=database, lamp=lamp, desk=desk, executor=executor, told=told, timers=timers)

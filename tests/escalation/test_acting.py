@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
+import pytest
 from escalation_kit import (
     LIMITS,
     ScriptedMeta,
@@ -21,7 +22,8 @@ from escalation_kit import (
 )
 
 from daemon.actions.kinds.every import every_kind
-from daemon.actions.requests import Requests
+from daemon.actions.policy.facts import Origin
+from daemon.actions.requests import NewRequest, Requests
 from daemon.escalation.casebook import Actable, Casebook
 from daemon.escalation.offers import first_aid
 from daemon.escalation.outcomes import IncidentOutcomes, after_failure
@@ -33,7 +35,7 @@ from daemon.store.actions import ActionRow
 from daemon.store.incidents import Incident
 from daemon.store.pool import Database
 from daemon.store.work import begin, run
-from tiers.contracts import ActionRequest, Case, Disposition
+from tiers.contracts import ActionRequest, Assessment, Case, Disposition
 from tiers.errors import BadAnswerError
 from tiers.vocabulary import Provenance, Severity, SourceKind
 
@@ -160,6 +162,74 @@ async def test_without_requests_it_is_a_suggestion(pool: Database) -> None:
     assert await rows(pool) == []
 
 
+async def come_to_nothing(pool: Database, row: ActionRow, rule: str) -> None:
+    """Refused by policy, as the desk does it."""
+    async with begin(pool) as work:
+        refused = dataclasses.replace(row, state="refused", rule=rule, why="policy says no")
+        await IncidentOutcomes(on_work=lambda: None).came_to_nothing(work, refused)
+        await actions.move(
+            work, actions.Move(row=row, to="refused", entry="action_decision", actor="policy")
+        )
+
+
+@pytest.mark.parametrize(("rule", "state"), [("struck-out", "attention"), ("observe", "watching")])
+async def test_what_policy_refuses_is_for_a_human_who_did_not_decide_it(
+    pool: Database, rule: str, state: str
+) -> None:
+    """The incident waits for its action, which will never come."""
+    await come_to_nothing(pool, await acted(pool), rule)
+    (incident,) = await incidents(pool)
+    assert incident.state == state
+
+
+async def test_while_another_action_may_help_nobody_is_told(pool: Database) -> None:
+    await failed_unit(pool)
+    codes = ("reset_failed_unit:nginx.service", "restart_unit:nginx.service")
+    review = ScriptedReview(assessment(**act(*codes)))
+    await worker(pool, review=review, requests=requests()).work_once()
+    first, second = await rows(pool)
+    await come_to_nothing(pool, first, "struck-out")
+    assert (await incidents(pool))[0].state == "watching"
+    assert (await rows(pool))[1].state == "requested"
+    await come_to_nothing(pool, second, "struck-out")
+    assert (await incidents(pool))[0].state == "attention"
+
+
+async def test_who_thinks_while_an_action_fails_is_asked_again(pool: Database) -> None:
+    """An answer that does not know of it would leave the incident waiting for nothing."""
+    row = await acted(pool)
+    await execute(pool, "update incidents set state = 'open', fence = fence + 1 returning id")
+
+    class Slow(ScriptedReview):
+        async def assess(self, case: Case) -> Assessment:
+            await end(pool, row, "failed")
+            return await super().assess(case)
+
+    slow = Slow(assessment(disposition=Disposition.WATCH))
+    await worker(pool, review=slow, requests=requests()).work_once()
+    (incident,) = await incidents(pool)
+    assert incident.state == "open"
+    review = ScriptedReview(assessment())
+    await worker(pool, review=review, requests=requests()).work_once()
+    assert any("did not work" in entry.text for entry in review.cases[0].evidence)
+
+
+async def test_what_others_asked_for_is_not_withdrawn(pool: Database) -> None:
+    row = await acted(pool)
+    async with begin(pool) as work:
+        await actions.insert(
+            work,
+            requests().make(
+                NewRequest(
+                    kind="reset_failed_unit", target="nginx.service", origin=Origin.OPERATOR,
+                    requested_by="operator:anna", reason="", incident_id=row.incident_id,
+                )
+            ),
+        )  # fmt: skip
+    await end(pool, row, "failed")
+    assert [each.state for each in await rows(pool)] == ["requested", "requested"]
+
+
 async def end(pool: Database, row: ActionRow, state: str, why: str = "measured") -> None:
     async with begin(pool) as work:
         told = IncidentOutcomes(on_work=lambda: None)
@@ -241,7 +311,7 @@ async def test_past_outcomes_are_shown_with_counts(pool: Database) -> None:
     facts = dict(case.facts)
     words = facts["restart_unit nginx.service so far"]
     today = dt.datetime.now(tz=dt.UTC)
-    assert words == f"worked 2 times, failed 1 times; last {today:%Y-%m-%d}: did not work"
+    assert words == f"worked twice, failed once; last {today:%Y-%m-%d}: did not work"
 
 
 async def test_memory_holds_what_was_measured_and_nothing_else(pool: Database) -> None:
