@@ -9,6 +9,7 @@ from collections.abc import Callable
 from daemon.escalation import states
 from daemon.escalation.conditions import Condition, PatternFacts, condition_for
 from daemon.escalation.kinship import Kin, cause_of
+from daemon.escalation.offers import says_down
 from daemon.escalation.states import Happening, State
 from daemon.escalation.titles import title_of
 from daemon.intake.correlate import UNSURE_KEY, judged_key
@@ -81,15 +82,15 @@ class Attacher:
             reopen_seconds=self._reopen_seconds,
         )
         fresh = await self._feed(work, opened, row, count)
-        wider = await _widen(work, opened, condition)
+        await _widen(work, opened, condition)
         if opened.how is not How.JOINED:
             self._opened.append(self._clock())
         if fresh and not storm:
             await self._link(work, opened)
         if opened.worsened:
             await _reopen_for_review(work, opened, row, why=f"now {opened.incident.severity.value}")
-        elif wider:
-            await _reopen_for_review(work, opened, row, why="systemd says so now")
+        elif fresh and await _is_first_of_down(work, opened, row):
+            await _reopen_for_review(work, opened, row, why="systemd says now that it is down")
         return Attached(opened=opened, count=count, storm=storm)
 
     async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> bool:
@@ -148,15 +149,27 @@ class Attacher:
         return len(self._opened) >= self._max_new
 
 
-async def _widen(work: Work, opened: Opened, condition: Condition) -> bool:
-    """What joins or returns may bring a unit or a metric that has to be well again too. True where
-    it brought a unit: what the tiers knew were log lines, and more can be done about a unit."""
+async def _is_first_of_down(work: Work, opened: Opened, row: PatternRow) -> bool:
+    """Whether only this says that a unit is down: what the tiers knew of the incident were other
+    lines, and more can be done about a unit that is."""
+    if not says_down(provenance=row.provenance, text=row.sample):
+        return False
+    evidence = await incident_queries.evidence_of(work.connection, opened.incident.id)
+    return not any(
+        says_down(provenance=entry.provenance, text=entry.text)
+        for entry in evidence
+        if entry.fingerprint != row.fingerprint
+    )
+
+
+async def _widen(work: Work, opened: Opened, condition: Condition) -> None:
+    """What joins or returns may bring a unit or a metric that has to be well again too."""
     stored = Condition.from_json(opened.incident.condition)
     wider = stored.with_also(condition)
-    if opened.how is How.OPENED or wider == stored:
-        return False
-    await incidents.set_condition(work, incident_id=opened.incident.id, condition=wider.to_json())
-    return wider.units != stored.units
+    if opened.how is not How.OPENED and wider != stored:
+        await incidents.set_condition(
+            work, incident_id=opened.incident.id, condition=wider.to_json()
+        )
 
 
 async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow, *, why: str) -> None:

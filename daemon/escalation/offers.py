@@ -83,6 +83,11 @@ def offers_for(grounds: Grounds) -> Mapping[str, Offer]:
     return {offer.choice.code: offer for offer in found[:_MAX]}
 
 
+def says_down(*, provenance: str, text: str) -> bool:
+    """Whether systemd itself says that a unit is down."""
+    return provenance == Provenance.SYSTEMD.value and _DOWN.search(text) is not None
+
+
 def first_aid(
     offers: Mapping[str, Offer], *, tried: Collection[str], well: Collection[str] = ()
 ) -> tuple[Offer, ...]:
@@ -108,9 +113,7 @@ def _for_units(grounds: Grounds) -> list[Offer]:
         about = [
             row
             for row in grounds.evidence
-            if row.provenance == Provenance.SYSTEMD.value
-            and _DOWN.search(row.text)
-            and _names(row, unit)
+            if says_down(provenance=row.provenance, text=row.text) and _names(row, unit)
         ]
         if not about:
             continue

@@ -16,7 +16,8 @@ import structlog
 from daemon.actions.requests import Requests
 from daemon.escalation import states
 from daemon.escalation.asking import ask_for, ask_for_aid
-from daemon.escalation.casebook import Casebook, CaseFile
+from daemon.escalation.casebook import MAX_EVIDENCE, Casebook, CaseFile
+from daemon.escalation.offers import says_down
 from daemon.escalation.settle import (
     Settlement,
     settle_assessment,
@@ -25,7 +26,7 @@ from daemon.escalation.settle import (
 )
 from daemon.escalation.states import Happening, State
 from daemon.live import LiveHub
-from daemon.store import assessments, incidents, leases, transitions
+from daemon.store import assessments, incident_queries, incidents, leases, transitions
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.incidents import Incident
 from daemon.store.pool import Database
@@ -201,9 +202,9 @@ class Worker:
                 return False
             await _record(work, incident, answer, settled)
             asked = await self._ask(work, incident, file, answer, settled)
-            worse = current.severity.rank > case.severity.rank
-            if worse and (target, Happening.WORSENED) in states.TRANSITIONS:
-                await transitions.apply(work, [_worsened(current, target)])
+            news = await _news(work, current, case)
+            if news and (target, Happening.WORSENED) in states.TRANSITIONS:
+                await transitions.apply(work, [_worsened(current, target, why=news)])
                 target = states.after(target, Happening.WORSENED)
             return True
 
@@ -348,7 +349,20 @@ async def _record(
     )
 
 
-def _worsened(incident: Incident, state: State) -> Transition:
+async def _news(work: Work, incident: Incident, case: Case) -> str:
+    """What the tier did not know when it answered: why it is asked again, "" where nothing is."""
+    if incident.severity.rank > case.severity.rank:
+        return f"now {incident.severity.value}, which the answer did not know"
+    known = any(says_down(provenance=e.provenance.value, text=e.text) for e in case.evidence)
+    if known or len(case.evidence) >= MAX_EVIDENCE:  # then it may have been left out
+        return ""
+    evidence = await incident_queries.evidence_of(work.connection, incident.id)
+    if any(says_down(provenance=row.provenance, text=row.text) for row in evidence):
+        return "systemd says now that it is down, which the answer did not know"
+    return ""
+
+
+def _worsened(incident: Incident, state: State, *, why: str) -> Transition:
     """`incident` as it was before its answer; `state` is where that put it."""
     return Transition(
         incident_id=incident.id,
@@ -357,6 +371,6 @@ def _worsened(incident: Incident, state: State) -> Transition:
         to_state=states.after(state, Happening.WORSENED).value,
         happening=Happening.WORSENED.value,
         actor="daemon",
-        reason=f"now {incident.severity.value}, which the answer did not know",
+        reason=why,
         attempts=0,
     )
