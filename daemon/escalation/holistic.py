@@ -233,7 +233,7 @@ def build_case(
     evidence = [
         Evidence(
             ref=f"E{number}",
-            provenance=Provenance.MEASURED,
+            provenance=Provenance.TEXT,  # its title is what a log line said
             source=f"incident #{incident.id}",
             text=f"{incident.severity.value} incident, {incident.state}: {incident.title}",
             at=incident.opened_at,
