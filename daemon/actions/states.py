@@ -15,7 +15,7 @@
 | approved  | intent    | an executor holds the lease; preconditions hold, the baseline is stored |
 | approved  | requested | nobody approved it, and policy asks a human by now                      |
 | approved  | refused   | the stop switch, policy or a precondition                               |
-| approved  | withdrawn | an earlier step did not work, or the incident is over (and no human said) |
+| approved  | withdrawn | an earlier step did not work; the incident is over, and nobody approved  |
 | approved  | expired   | nobody carried it out in time                                           |
 | intent    | started   | right before the effect                                                 |
 | intent    | approved  | its executor died before it began: nothing has happened                 |

@@ -85,6 +85,7 @@ def _request(
     return NewRequest(
         kind=offer.choice.action,
         target=offer.choice.target,
+        parameters=offer.parameters,
         origin=Origin.TIER,
         requested_by=f"tier/{tier}",
         reason=one.reason.strip() or f"{answer.cause}: {answer.summary}",

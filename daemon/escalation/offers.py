@@ -11,6 +11,8 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from daemon.actions.action import Value
+from daemon.actions.host.process_names import named_harmlessly
 from daemon.escalation.conditions import Condition
 from daemon.store.incident_queries import EvidenceRow, IncidentPattern
 from tiers.contracts import ActionChoice
@@ -28,6 +30,8 @@ _DOWN = re.compile(
 )
 """What systemd says of a unit that is down. It names well ones too: those that it starts, and those
 whose logs journald cuts short."""
+_MORE_STARTS = {"burst": 20, "seconds": 30}
+"""More often than what systemd allows by itself: five times in ten seconds."""
 _TRUST = (Provenance.MEASURED, Provenance.SYSTEMD, Provenance.OPERATOR)
 """Not the kernel: its lines quote the names of processes, which anybody chooses."""
 
@@ -43,11 +47,12 @@ class Hog:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What is offered, and what policy is told of it. `evidence` are references ("E1"),
-    `fingerprints` the patterns that it is about."""
+    """What is offered, and what policy is told of it. `parameters` are those that the kind has no
+    default for, `evidence` are references ("E1"), `fingerprints` the patterns that it is about."""
 
     choice: ActionChoice
     basis: Provenance
+    parameters: Mapping[str, Value] = dataclasses.field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
 
@@ -123,7 +128,8 @@ def _for_units(grounds: Grounds) -> list[Offer]:
         )
         if any(_START_LIMIT.search(row.text) for row in about):
             words = f"let {unit} restart more often before systemd gives up"
-            offers.append(_offer(grounds, "raise_restart_limit", unit, words, about))
+            raised = _offer(grounds, "raise_restart_limit", unit, words, about)
+            offers.append(dataclasses.replace(raised, parameters=_MORE_STARTS))
     return offers
 
 
@@ -174,7 +180,9 @@ def _for_certificates(grounds: Grounds) -> list[Offer]:
 def _for_hogs(grounds: Grounds) -> list[Offer]:
     return [
         Offer(
-            choice=_choice("end_process", hog.target, f"end {hog.name} ({hog.figure})"),
+            choice=_choice(
+                "end_process", hog.target, f"end {named_harmlessly(hog.name)} ({hog.figure})"
+            ),
             basis=Provenance.MEASURED,
         )
         for hog in grounds.hogs

@@ -42,6 +42,7 @@ class ScriptedHelper:
         self.looks = dict(looks or {})
         self.allowed = True
         self.refuses = ""
+        self.begins = True
         self.effect: Callable[[], None] = lambda: None
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -54,7 +55,7 @@ class ScriptedHelper:
             return HelperAnswer(ok=True, detail="looked", data=self.looks[verb])
         self.asked.append((verb, dict(arguments)))
         if self.refuses:
-            return HelperAnswer(ok=False, detail=self.refuses)
+            return HelperAnswer(ok=False, detail=self.refuses, begun=self.begins)
         self.effect()
         return HelperAnswer(ok=True, detail="done")
 

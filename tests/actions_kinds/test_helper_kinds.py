@@ -43,7 +43,16 @@ async def test_an_effect_is_found(world: World) -> None:
 
 
 @each_world
-async def test_what_the_helper_refused_is_not_done(world: World) -> None:
+async def test_what_the_helper_would_not_begin_is_raised(world: World) -> None:
+    """So that it is no success, even where somebody else did the same meanwhile."""
+    host = world.make()
+    host.helper.refuses, host.helper.begins = "another call is at it", False
+    with pytest.raises(PreconditionError, match="did not do it: another call is at it"):
+        await CATALOGUE.kind(world.action.kind).run(world.action, host)
+
+
+@each_world
+async def test_what_the_helper_could_not_do_is_not_done(world: World) -> None:
     host = world.make()
     kind = CATALOGUE.kind(world.action.kind)
     before = await kind.before(world.action, host)
@@ -256,3 +265,15 @@ async def test_packages_of_rpm_are_compared_with_their_epoch() -> None:
     check = await kind.check(made, host, before)
     assert check.holds is False
     assert "openssl.x86_64=1:3.0.7-25" in check.detail
+
+
+async def test_a_container_whose_start_is_no_time_is_not_called_steady() -> None:
+    world = WORLDS["restart_container"]
+    host = world.make()
+    kind = CATALOGUE.kind("restart_container")
+    before = await kind.before(world.action, host)
+    (verb,) = host.helper.looks
+    host.helper.looks[verb] = {**host.helper.looks[verb], "started_at": "just now"}
+    check = await kind.check(world.action, host, before)
+    assert check.holds is None
+    assert "that is no time" in check.detail

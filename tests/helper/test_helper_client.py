@@ -113,6 +113,7 @@ async def test_a_missing_socket_says_how_it_is_installed(tmp_path: Path) -> None
         b'{"ok": true, "code": "done", "detail": null, "data": {}}\n',
         b'{"ok": true, "code": "done", "detail": "", "data": []}\n',
         b'{"ok": true, "code": [], "detail": "", "data": 5}\n',
+        b'{"ok": true, "code": [], "detail": "", "data": {}}\n',
         b"x" * 600_000 + b"\n",
     ],
 )
@@ -121,6 +122,18 @@ async def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, answer: by
         client = HelperClient(door=lambda: SocketDoor(path=tmp_path / "socket"))
         with pytest.raises(HostUnavailableError):
             await client.call("hello", {}, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("code", "begun"),
+    [("refused", False), ("busy", False), ("bad-request", False), ("failed", True),
+     ("timeout", True)],
+)  # fmt: skip
+async def test_it_says_whether_anything_was_begun(tmp_path: Path, code: str, begun: bool) -> None:
+    answer = f'{{"ok": false, "code": "{code}", "detail": "no", "data": {{}}}}\n'.encode()
+    async with Double(tmp_path / "socket", answer):
+        client = HelperClient(door=lambda: SocketDoor(path=tmp_path / "socket"))
+        assert (await client.call("block", {}, timeout=5)).begun is begun
 
 
 async def test_a_helper_that_hangs_is_given_up(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _HELLO_SECONDS = 10.0
 _FRESH_SECONDS = 10.0
 _ENDING_SECONDS = 15.0
 _NO_PRIVILEGE = frozenset({"peer", "not-allowed"})
+_NOT_BEGUN = frozenset({"bad-request", "refused", "busy"})
 
 
 class Door(Protocol):
@@ -207,8 +208,13 @@ def _answer(raw: bytes) -> HelperAnswer:
         ok, code, detail, data = value["ok"], value["code"], value["detail"], value["data"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         ok = None
-    if not isinstance(ok, bool) or not isinstance(detail, str) or not isinstance(data, dict):
+    if (
+        not isinstance(ok, bool)
+        or not isinstance(code, str)
+        or not isinstance(detail, str)
+        or not isinstance(data, dict)
+    ):
         raise HostUnavailableError(f"The root helper's answer is none: {raw[:200]!r}.")
     if code in _NO_PRIVILEGE:
         raise PrivilegeError(detail[:1].upper() + detail[1:] + ".")
-    return HelperAnswer(ok=ok, detail=detail, data=data)
+    return HelperAnswer(ok=ok, detail=detail, data=data, begun=code not in _NOT_BEGUN)

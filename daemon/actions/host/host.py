@@ -79,6 +79,8 @@ class HelperAnswer:
     ok: bool
     detail: str
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    begun: bool = True
+    """False: it was refused before anything was done."""
 
 
 class Helper(Protocol):

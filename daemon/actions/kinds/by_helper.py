@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.actions.action import Action, Risk
-from daemon.actions.errors import HostUnavailableError, PrivilegeError
+from daemon.actions.errors import HostUnavailableError, PreconditionError, PrivilegeError
 from daemon.actions.host.host import Host
 from daemon.actions.kind import KindSpec, Output, Target, TimedInverse
 
@@ -33,10 +33,18 @@ class HelperKind:
         return None
 
     async def _ask(self, host: Host, arguments: Mapping[str, Any]) -> Output:
-        """The effect. What the helper refused is words too: `check` decides."""
-        answer = await host.helper.call(self.verb, arguments, timeout=self.spec.timeout)
-        words = answer.detail if answer.ok else f"the root helper did not do it: {answer.detail}"
-        return Output(text=words, data=answer.data)
+        return await effect(host, self.verb, arguments, timeout=self.spec.timeout)
+
+
+async def effect(host: Host, verb: str, arguments: Mapping[str, Any], *, timeout: float) -> Output:
+    """Has the helper do it. What the helper could not do is words too: `check` decides. Raises
+    `PreconditionError` where it was refused, so that what holds all the same is no success of
+    it, and as `Helper.call` does."""
+    answer = await host.helper.call(verb, arguments, timeout=timeout)
+    words = answer.detail if answer.ok else f"the root helper did not do it: {answer.detail}"
+    if not answer.begun:
+        raise PreconditionError(words)
+    return Output(text=words, data=answer.data)
 
 
 async def require(verb: str, *, host: Host) -> None:

@@ -64,13 +64,16 @@ class RestartContainer(HelperKind):
         found = await look(host, _VERB, _asked(action))
         runs = found["running"] and not found["restarting"] and found["health"] != "unhealthy"
         anew = found["started_at"] != before["started_at"]
-        since = host.now() - _moment(str(found["started_at"]))
+        started = _moment(str(found["started_at"]))
         words = f"{action.target} is {found['status']}, started at {found['started_at']}"
         measured = {key: found[key] for key in ("started_at", "running", "restarting", "health")}
         if not anew:
             return Check(holds=False, detail=f"{words}, as before", measured=measured)
         if not runs or found["health"] == "starting":
             return Check(holds=False, detail=words, measured=measured)
+        if started is None:
+            return Check(holds=None, detail=f"{words}: that is no time", measured=measured)
+        since = host.now() - started
         if since < host.limits.steady_seconds:
             waits = f"{words}, {max(since, 0):.0f} s ago: that is not long enough to say"
             return Check(holds=None, detail=waits, measured=measured)
@@ -81,14 +84,14 @@ def _asked(action: Action) -> dict[str, Any]:
     return {"container": action.target, **action.parameters}
 
 
-def _moment(text: str) -> float:
-    """Seconds since the epoch, of RFC 3339 with up to nine digits; 0.0 for what is none."""
+def _moment(text: str) -> float | None:
+    """Seconds since the epoch, of RFC 3339 with up to nine digits; None for what is none."""
     whole, _, rest = text.partition(".")
     zone = rest.lstrip("0123456789") or ("Z" if rest else "")
     try:
         return datetime.fromisoformat(whole + zone).timestamp()
     except ValueError:
-        return 0.0
+        return None
 
 
 KINDS: tuple[Kind, ...] = (RestartContainer(),)

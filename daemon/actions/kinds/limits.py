@@ -10,6 +10,7 @@ from daemon.actions.errors import PreconditionError
 from daemon.actions.host.host import Host, UnitState
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter
 from daemon.actions.kinds import unit_states
+from daemon.actions.kinds.by_helper import effect
 from daemon.actions.kinds.unit_states import fresh, measured
 from daemon.actions.kinds.units import UnitKind
 
@@ -33,8 +34,7 @@ class _LimitKind(UnitKind):
 
     async def run(self, action: Action, host: Host) -> Output:
         arguments = {"change": self.verb, "unit": action.target, **action.parameters}
-        answer = await host.helper.call(_VERB, arguments, timeout=_HELPER_SECONDS)
-        return Output(text=answer.detail, data=answer.data)
+        return await effect(host, _VERB, arguments, timeout=_HELPER_SECONDS)
 
 
 class RaiseRestartLimit(_LimitKind):

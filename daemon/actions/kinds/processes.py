@@ -9,6 +9,7 @@ from typing import Any
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError, TargetError
 from daemon.actions.host.host import Host, ProcessState
+from daemon.actions.host.process_names import named_harmlessly
 from daemon.actions.host.surroundings import why_process_critical
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target
 from daemon.actions.kinds.by_helper import HelperKind
@@ -30,7 +31,7 @@ class _ProcessKind(HelperKind):
             type=TargetType.PROCESS,
             critical=critical is not None,
             why_critical=critical.why if critical is not None else "",
-            description=f"{process.name}{where}",
+            description=f"{named_harmlessly(process.name)}{where}",
         )
 
     async def before(self, action: Action, host: Host) -> Mapping[str, Any]:
@@ -78,8 +79,8 @@ class EndProcess(_ProcessKind):
             return Check(holds=True, final=True, detail=f"the process {action.target} has ended")
         return Check(
             holds=False,
-            detail=f"the process {action.target} ({process.name}) is still there, in state "
-            f"{process.state}",
+            detail=f"the process {action.target} ({named_harmlessly(process.name)}) is still "
+            f"there, in state {process.state}",
             measured={"state": process.state},
         )
 
@@ -134,8 +135,8 @@ class ReniceProcess(_ProcessKind):
         return Check(
             holds=holds,
             final=holds,
-            detail=f"the process {action.target} ({process.name}) has the nice value "
-            f"{process.nice}",
+            detail=f"the process {action.target} ({named_harmlessly(process.name)}) has the nice "
+            f"value {process.nice}",
             measured={"nice": process.nice},
         )
 

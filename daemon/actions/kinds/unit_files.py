@@ -10,6 +10,7 @@ from daemon.actions.errors import PreconditionError
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Check, Kind, KindSpec, Output
 from daemon.actions.kinds import unit_states
+from daemon.actions.kinds.by_helper import effect
 from daemon.actions.kinds.unit_states import fresh, measured
 from daemon.actions.kinds.units import UnitKind
 
@@ -38,8 +39,7 @@ class _UnitFileKind(UnitKind):
 
     async def run(self, action: Action, host: Host) -> Output:
         arguments = {"change": self.verb, "unit": action.target}
-        answer = await host.helper.call(_VERB, arguments, timeout=_HELPER_SECONDS)
-        return Output(text=answer.detail, data=answer.data)
+        return await effect(host, _VERB, arguments, timeout=_HELPER_SECONDS)
 
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
         state = await host.units.state(action.target)
