@@ -19,7 +19,7 @@ from hostile_rig import hostile_rig
 
 from daemon.store.pool import Database
 
-FAST, WHOLE, ALONE = 400, 1_000, 6
+FAST, WHOLE, ALONE = 320, 1_000, 4
 EVERY = int(os.environ.get("TRIAGED_HOSTILE_EVERY", "1"))
 
 
