@@ -134,7 +134,7 @@ def test_the_words_pull_a_model_that_cannot_decide() -> None:
 def test_the_model_turns_words_that_decide_little() -> None:
     unknown = sighting("blorp quux", unit="blorpd")
     for severity in (Severity.INFO, Severity.CRITICAL):
-        sure = dict.fromkeys(decisions.OPTIONS, 1e-5)
+        sure = dict.fromkeys(decisions.OPTIONS, 1e-6)
         sure[severity, Category.STORAGE] = 1.0
         judged = decisions.judgement(decisions.with_words(sure, unknown))
         assert (judged.severity.rank >= 2) == (severity is Severity.CRITICAL)

@@ -92,9 +92,7 @@ class NanoProfile:
     def plan_schema(self, case: Case) -> dict[str, Any]:
         return cases.plan_schema(case, cases.cause_codes(case))
 
-    def chat_system(
-        self, *, facts: Sequence[tuple[str, str]], asks: bool = False
-    ) -> str | None:
+    def chat_system(self, *, facts: Sequence[tuple[str, str]], asks: bool = False) -> str | None:
         """None: the models were taught without one, and facts come from tools."""
         del facts, asks
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 
@@ -16,7 +17,8 @@ _SHARES = ((85, " sharelow "), (94, " sharehigh "))
 _LONG = 5
 
 
-def word_features(text: str) -> list[str]:
+@functools.lru_cache(maxsize=64)
+def word_features(text: str) -> tuple[str, ...]:
     """Words, the beginnings of long ones, and pairs of neighbours, each once."""
     plain = _SHARE.sub(_share, without_demands(text))
     words = [match.group().lower() for match in _WORD.finditer(plain)]
@@ -24,7 +26,7 @@ def word_features(text: str) -> list[str]:
     found = [f"w{word}" for word in words]
     found += [f"b{word[:_LONG]}" for word in words if len(word) > _LONG]
     found += [f"{a} {b}" for a, b in itertools.pairwise(words)]
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def _share(match: re.Match[str]) -> str:
