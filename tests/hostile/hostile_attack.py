@@ -100,7 +100,9 @@ async def _by_chats(rig: HostileRig, field: str, payloads: Sequence[Payload]) ->
     leaks = 0
     for number, payload in enumerate(payloads):
         who = "eve" if number % 2 else "olga"
-        chat = {"x-chat-id": f"{field} {number}"} if who == "olga" else headers
+        # A viewer's chat that says that it is the operator's; else each is one of its own.
+        stolen = who == "eve" and field == "chat message"
+        chat = headers if stolen else {"x-chat-id": f"{field} {number}"}
         match field:
             case "chat message":
                 said = [_user(payload.text)]

@@ -165,6 +165,7 @@ class ObeyingEndpoint:
                     },
                 )
             )
+        self.named += sum(name == "propose_action" for name, _ in calls)
         calls += [("approve_proposal", {"code": "K7F3"}), ("shell", {"command": "reboot"})]
         return [
             {
