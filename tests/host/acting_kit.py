@@ -30,6 +30,7 @@ most_per_hour = 1000
 summary_from = 100
 [actions]
 steady_seconds = 3
+lease_seconds = 10
 paths = ["/srv/small/cache"]
 """
 ASK = "/opt/ask.py"
