@@ -28,6 +28,7 @@ from tiers.vocabulary import Provenance, Severity
 _PATIENCE = 15.0
 """Seconds that somebody who answers waits for the store."""
 _S = ActionState
+_APPROVED = (_S.APPROVED, _S.INTENT, _S.STARTED, _S.DONE, _S.FAILED, _S.UNKNOWN)
 
 
 class Answers:
@@ -135,8 +136,7 @@ class Answers:
                 detail={"approved": False, "from_where": where, "code": row.code},
             )
         )
-        if moved is None:
-            raise ConflictError(await self._why_not(row))
+        moved = moved or await self._as_answered(row, _S.DENIED, by=by, where=where)
         self._say(moved, f"denied by {by}: {row.sentence}")
         return moved
 
@@ -185,8 +185,7 @@ class Answers:
                 detail={"approved": True, "from_where": where, "code": row.code},
             )
         )
-        if moved is None:
-            raise ConflictError(await self._why_not(row))
+        moved = moved or await self._as_answered(row, *_APPROVED, by=by, where=where)
         self._say(moved, f"approved by {by}: {row.sentence}")
         self._on_approved()
         return moved
@@ -204,11 +203,16 @@ class Answers:
     async def _step(self, step: Move) -> ActionRow | None:
         return await run(self._database, lambda work: actions.move(work, step), seconds=_PATIENCE)
 
-    async def _why_not(self, row: ActionRow) -> str:
-        """Somebody else moved it first."""
+    async def _as_answered(
+        self, row: ActionRow, *states: ActionState, by: str, where: str
+    ) -> ActionRow:
+        """The row, where it was this very answer that moved it, and only the connection broke.
+        Raises `ConflictError` where somebody else moved it first, or its time is over."""
         async with self._database.connection() as connection:
             now = await actions.get(connection, row.id) or row
-        return why_not(now) or f"{row.code} has just changed; look again"
+        if now.state in states and (now.answered_by, now.answered_from) == (by, where):
+            return now
+        raise ConflictError(why_not(now) or f"{row.code} has expired")
 
     def _say(self, row: ActionRow, text: str) -> None:
         self._live.publish(

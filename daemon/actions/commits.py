@@ -154,8 +154,9 @@ def start(row: ActionRow, *, told: Told) -> Commit:
     return commit
 
 
-def result(row: ActionRow, *, found: Result, output: Output, told: Told) -> Commit:
-    """Result, lesson, inverse and what follows for the incident: all or nothing."""
+def result(row: ActionRow, *, found: Result, output: Output, told: Told | None) -> Commit:
+    """Result, lesson, inverse and what follows for the incident: all or nothing. `told` None: its
+    incident cannot be told."""
     why = found.check.detail
     step = Move(
         row=row,
@@ -174,7 +175,8 @@ def result(row: ActionRow, *, found: Result, output: Output, told: Told) -> Comm
     )
 
     async def commit(work: Work) -> ActionRow | None:
-        await told.ended(work, dataclasses.replace(row, state=found.state.value, why=why))
+        if told is not None:
+            await told.ended(work, dataclasses.replace(row, state=found.state.value, why=why))
         moved = await actions.move(work, step)
         if moved is None:
             raise LostLeaseError  # nothing of it may stay

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from datetime import UTC, datetime
 
 import structlog
@@ -160,7 +161,7 @@ class Executor:
     # --- before the effect -----------------------------------------------------------------------
 
     async def _carry_out(self, lease: Lease) -> None:
-        row = lease.row
+        row, steady = lease.row, self._settings.steady_seconds
         try:
             action = action_of(row, self._catalogue)
             kind = self._catalogue.kind(action.kind)
@@ -169,6 +170,9 @@ class Executor:
                 return
             await kind.ready(action, self._host)
             before = dict(await kind.before(action, self._host))
+            reversal = reversal_of(
+                action, spec=kind.spec, target=weighed.target, before=before, steady_seconds=steady
+            )
         except HostUnavailableError as error:
             # It has not begun: it waits, and expires if that takes too long.
             log.debug("an action waits for the host", action=row.id, why=str(error))
@@ -177,10 +181,6 @@ class Executor:
         except ActionError as error:
             await self._refuse(lease, rule="precondition", why=str(error))
             return
-        steady = self._settings.steady_seconds
-        reversal = reversal_of(
-            action, spec=kind.spec, target=weighed.target, before=before, steady_seconds=steady
-        )
         intent = commits.intent(
             row, before=before, inverse=kind.timed_inverse(action), reversal=reversal
         )
@@ -304,7 +304,16 @@ class Executor:
         """The effect is there, whatever PostgreSQL does: the result waits for it without end."""
         row = lease.row
         body = commits.result(row, found=found, output=output, told=self._told)
-        await lease.commit(body, to=found.state, seconds=None)
+        try:
+            await lease.commit(body, to=found.state, seconds=None)
+        except (LostLeaseError, StoreUnavailableError):
+            raise
+        except Exception as error:
+            # Or it would be begun for ever, and its target closed to all others.
+            log.error("the end of an action was not told", action=row.id, exc_info=error)
+            plain = dataclasses.replace(found, check=dataclasses.replace(found.check, measured={}))
+            body = commits.result(row, found=plain, output=Output(), told=None)
+            await lease.commit(body, to=found.state, seconds=None)
         severity = Severity.INFO if found.state is _S.DONE else Severity.WARNING
         self._say(row, f"{found.state.value}: {row.sentence}: {found.check.detail}", severity)
         log.info(

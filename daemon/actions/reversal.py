@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.actions.action import Action
+from daemon.actions.errors import PreconditionError
 from daemon.actions.kind import KindSpec, Target
 
 CONFIRM_SECONDS = 600.0
@@ -65,7 +66,8 @@ def reversal_of(
     steady_seconds: float,
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> Reversal | None:
-    """None where nothing can lock the operator out, or nothing would help.
+    """None where nothing can lock the operator out, or nothing would help. Raises
+    `PreconditionError` where something would, and cannot be said what.
 
     `before` is what `Kind.before` measured: a switch of NixOS goes back to its "generation".
     """
@@ -75,7 +77,10 @@ def reversal_of(
     if action.kind in _SWITCHES:
         generation = before.get("generation")
         if not isinstance(generation, int):
-            return None
+            raise PreconditionError(
+                "no generation of NixOS runs or boots next, so nothing could take this back when "
+                "it locks the operator out: switch once by hand"
+            )
         return Reversal(kind="nixos_rollback", target=str(generation), after_seconds=after)
     kind = _REVERSES.get(action.kind)
     if kind is None or not target.way_in:

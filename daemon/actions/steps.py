@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 
 from daemon.actions.action import Action
 from daemon.actions.catalogue import Catalogue
@@ -43,8 +42,7 @@ def why_not(row: ActionRow) -> str | None:
     when = f"{row.answered_at:%Y-%m-%d %H:%M:%S} UTC" if row.answered_at else "before"
     match ActionState(row.state):
         case _S.PROPOSED:
-            late = row.expires_at is not None and row.expires_at <= datetime.now(tz=UTC)
-            return f"{name} has expired" if late else None
+            return None  # whether it has expired is for the store's clock to say
         case _S.DENIED:
             return f"{name} was denied by {row.answered_by} at {when}"
         case _S.EXPIRED:

@@ -68,7 +68,12 @@ async def ask_for_aid(work: Work, *, incident_id: int, file: CaseFile, requests:
             fingerprints=offer.fingerprints,
             incident_id=incident_id,
         )
-        _, fresh = await actions.insert(work, requests.make(request))
+        try:
+            new = requests.make(request)
+        except ActionError as error:
+            log.warning("first aid is no action", action=offer.choice.code, why=str(error))
+            continue
+        _, fresh = await actions.insert(work, new)
         asked += fresh
     return asked
 

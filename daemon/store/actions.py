@@ -55,8 +55,8 @@ where (%(states)s::text[] is null or state = any(%(states)s))
   and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s
 """  # noqa: S608
-# State: as `daemon.actions.states` says. None leaves a column as it is. What has expired is not
-# begun, even where nobody has said yet that it expired.
+# State: as `daemon.actions.states` says. None leaves a column as it is. What has expired by
+# this clock is neither approved by a human nor begun, even where nobody has said yet that it has.
 MOVE = f"""
 update actions set
   state = %(to)s, fence = fence + 1,
@@ -79,7 +79,8 @@ update actions set
   lease_until = case when %(lease)s then lease_until end,
   next_at = coalesce(now() + make_interval(secs => %(next)s), now())
 where id = %(id)s and state = %(from)s and fence = %(fence)s
-  and (%(to)s <> 'intent' or expires_at is null or expires_at > now())
+  and (expires_at is null or expires_at > now()
+       or not (%(to)s = 'intent' or state = 'proposed' and %(to)s = 'approved'))
 returning {COLUMNS}
 """  # noqa: S608
 # State: stays. Those whose executor died come along: what was begun is measured, never run again.

@@ -9,6 +9,7 @@ import pytest
 from actions_kit import Lamp, Nobody, rig
 from psycopg.conninfo import make_conninfo
 
+from api.ports import ConflictError
 from daemon.actions.errors import PreconditionError
 from daemon.store import action_past
 from daemon.store.actions import ActionRow
@@ -125,6 +126,42 @@ async def test_a_defect_of_one_action_does_not_end_the_executor(pool: Database) 
     await safe.ask()
     safe.lamp.ready_error = PreconditionError("not now")
     await safe.executor.work_once()
+
+
+async def test_a_result_that_cannot_be_told_is_a_result_all_the_same(pool: Database) -> None:
+    """Or its target would be closed to all others, and it would be measured for ever."""
+    safe = rig(pool, told=Broken())
+    row = await safe.ask()
+    await safe.executor.work_once()
+    assert (await safe.row(row.id)).state == "done"
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_an_answer_of_which_nobody_heard_was_given(
+    database: str, store_settings: StoreSettings, approve: bool
+) -> None:
+    forgetful = Forgetful(conninfo=make_conninfo(database, user=DAEMON), settings=store_settings)
+    await forgetful.open(wait_seconds=10)
+    try:
+        asking = rig(forgetful, autonomy="suggest")
+        row = await asking.ask()
+        forgetful.when = "approved" if approve else "denied"
+        said = {"code": row.code or "", "approve": approve, "where": "cli"}
+        assert (await asking.desk.answer(**said, by="anna")).answered_by == "anna"
+        with pytest.raises(ConflictError, match="by anna"):
+            await asking.desk.answer(**said, by="bert")
+    finally:
+        await forgetful.close()
+
+
+async def test_the_clock_of_the_store_says_what_has_expired(pool: Database) -> None:
+    """Its own time is over, and nobody has looked yet."""
+    asking = rig(pool, autonomy="suggest")
+    row = await asking.ask()
+    await sql(pool, "update actions set expires_at = now() - interval '1 s'")
+    with pytest.raises(ConflictError, match=f"{row.code} has expired"):
+        await asking.desk.answer(code=row.code or "", approve=True, by="anna", where="cli")
+    assert (await asking.row(row.id)).state == "proposed"
 
 
 async def test_a_stop_waits_for_what_is_just_being_begun(pool: Database) -> None:

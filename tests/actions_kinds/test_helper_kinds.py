@@ -8,13 +8,14 @@ import dataclasses
 import orjson
 import pytest
 from kinds_kit import CATALOGUE, ScriptedHost, action
-from worlds import WORLDS, World
+from worlds import WORLDS, World, nixos_links
 
 from daemon.actions.action import Action, Risk
 from daemon.actions.errors import ActionError, PreconditionError, PrivilegeError, TargetError
 from daemon.actions.host.host import Limits
 from daemon.actions.kind import Target
 from daemon.actions.kinds.storage_logs import log_patterns
+from daemon.actions.reversal import reversal_of
 
 each_world = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 
@@ -277,3 +278,31 @@ async def test_a_container_whose_start_is_no_time_is_not_called_steady() -> None
     check = await kind.check(world.action, host, before)
     assert check.holds is None
     assert "that is no time" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("running", "boots", "generation"), [("a", "b", 7), ("tried", "b", 8), ("tried", "lost", None)]
+)
+async def test_a_switch_knows_where_to_go_back_to(
+    running: str, boots: str, generation: int | None
+) -> None:
+    """After a test no generation runs; then it is the one that boots next. Without any, a switch
+    that nothing could take back is not begun."""
+    world = WORLDS["nixos_switch"]
+    host = world.make()
+    host.programs = nixos_links(running, boots)
+    kind = CATALOGUE.kind("nixos_switch")
+    before = await kind.before(world.action, host)
+    assert before["generation"] == generation
+    target = await kind.find(world.action, host)
+    if generation is None:
+        with pytest.raises(PreconditionError, match="nothing could take this back"):
+            reversal_of(
+                world.action, spec=kind.spec, target=target, before=before, steady_seconds=1
+            )
+        return
+    found = reversal_of(
+        world.action, spec=kind.spec, target=target, before=before, steady_seconds=1
+    )
+    assert found is not None
+    assert (found.kind, found.target) == ("nixos_rollback", str(generation))

@@ -83,7 +83,7 @@ def _container(day: int) -> dict[str, Any]:
     }
 
 
-def _nixos(running: str, boots: str, built: str = "", made: int = 0) -> dict[str, str]:
+def nixos_links(running: str, boots: str, built: str = "", made: int = 0) -> dict[str, str]:
     read = "readlink --canonicalize-existing --"
     return {
         f"{read} /run/current-system": f"{SYSTEM.format(running)}\n",
@@ -98,7 +98,7 @@ def _nixos(running: str, boots: str, built: str = "", made: int = 0) -> dict[str
 
 def _flake(**programs: Any) -> ScriptedHost:
     limits = Limits(flake="/etc/nixos#host", steady_seconds=0.0)
-    return ScriptedHost(limits=limits, programs=_nixos("b", "b"))
+    return ScriptedHost(limits=limits, programs=nixos_links("b", "b"))
 
 
 def _updates() -> ScriptedHost:
@@ -206,25 +206,25 @@ WORLDS = {
         World(
             action=action("nixos_build", "/etc/nixos#host"),
             make=_flake,
-            effect=_set(programs=_nixos("b", "b", "c", 1_000_005)),
+            effect=_set(programs=nixos_links("b", "b", "c", 1_000_005)),
             asks=("nixos", {"operation": "build"}),
         ),
         World(
             action=action("nixos_test", "/etc/nixos#host"),
             make=_flake,
-            effect=_set(programs=_nixos("c", "b", "c", 1_000_005)),
+            effect=_set(programs=nixos_links("c", "b", "c", 1_000_005)),
             asks=("nixos", {"operation": "test"}),
         ),
         World(
             action=action("nixos_switch", "/etc/nixos#host"),
             make=_flake,
-            effect=_set(programs=_nixos("c", "c", "c", 1_000_005)),
+            effect=_set(programs=nixos_links("c", "c", "c", 1_000_005)),
             asks=("nixos", {"operation": "switch"}),
         ),
         World(
             action=action("nixos_rollback", "7"),
             make=_flake,
-            effect=_set(programs=_nixos("a", "a")),
+            effect=_set(programs=nixos_links("a", "a")),
             asks=("nixos", {"operation": "rollback", "generation": 7}),
         ),
     )

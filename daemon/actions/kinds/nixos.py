@@ -29,14 +29,15 @@ class _NixKind(HelperKind):
     operation: str
 
     async def before(self, action: Action, host: Host) -> Mapping[str, Any]:
-        """`generation` is what a reversal goes back to; None where none of them runs."""
+        """`generation` is what a reversal goes back to: the one that runs; where none of them does,
+        as after a test, the one that boots next. None where that is none either."""
         running = await _system(host, _RUNNING)
+        numbers = {system: number for number, system in reversed(await generations(host))}
+        following = numbers.get(await _system(host, _NEXT) or "")
         return {
             "at": host.now(),
             "running": running,
-            "generation": next(
-                (number for number, system in await generations(host) if system == running), None
-            ),
+            "generation": numbers.get(running or "", following),
         }
 
     async def run(self, action: Action, host: Host) -> Output:
