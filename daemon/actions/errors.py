@@ -29,3 +29,7 @@ class PrivilegeError(ActionError):
 
 class HostUnavailableError(ActionError):
     """What would measure or act (systemd's bus, the root helper, a program) does not answer."""
+
+
+REFUSALS = (TargetError, PreconditionError, PrivilegeError)
+"""Out of `Kind.run` they say that nothing was begun."""

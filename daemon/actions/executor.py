@@ -25,16 +25,10 @@ from daemon.actions import commits
 from daemon.actions.action import Action
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.commits import Told
-from daemon.actions.errors import (
-    ActionError,
-    HostUnavailableError,
-    PreconditionError,
-    PrivilegeError,
-    TargetError,
-)
+from daemon.actions.errors import REFUSALS, ActionError, HostUnavailableError
 from daemon.actions.host.arming import Arming
 from daemon.actions.host.host import Host
-from daemon.actions.kind import Check, Kind, Output
+from daemon.actions.kind import Check, Kind, KindSpec, Output
 from daemon.actions.lease import Lease, LostLeaseError
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.reversal import Reversal, reversal_of, token_of
@@ -269,7 +263,7 @@ class Executor:
                 return await kind.run(action, self._host), False
         except TimeoutError:
             return Output(text=f"it did not end within {kind.spec.timeout:g} s"), False
-        except (PrivilegeError, PreconditionError, TargetError) as error:
+        except REFUSALS as error:
             return Output(text=str(error)), True
         except ActionError as error:
             return Output(text=str(error)), False
@@ -296,7 +290,7 @@ class Executor:
                 self._host,
                 before=row.before,
                 steady=steady,
-                running=_left(row, kind.spec.timeout),
+                running=_left(row, kind.spec),
             )
         await self._finish(lease, after_crash(found), output=Output(text=row.output))
 
@@ -344,9 +338,10 @@ class Executor:
         self._live.publish(kind="action", severity=severity, text=text, incident=row.incident_id)
 
 
-def _left(row: ActionRow, timeout: float) -> float:
-    """Seconds of an effect's time that are not over yet, whichever way the clocks went."""
+def _left(row: ActionRow, spec: KindSpec) -> float:
+    """Seconds for which an effect may still be at work, whichever way the clocks went."""
     if row.started_at is None:
         return 0.0
     passed = (datetime.now(tz=UTC) - row.started_at).total_seconds()
-    return min(max(timeout - passed, 0.0), timeout)
+    most = spec.timeout if spec.outlives is None else spec.outlives
+    return min(max(spec.timeout - passed, 0.0), most)

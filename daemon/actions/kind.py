@@ -59,6 +59,9 @@ class KindSpec:
     """In words: what is measured afterwards."""
     timeout: float = 60.0
     settle: float = 30.0
+    outlives: float | None = None
+    """Seconds for which, at most, the effect goes on when the daemon ends in the middle. None: as
+    long as `timeout`, because systemd or the root helper has it in hand."""
     parameters: tuple[Parameter, ...] = ()
 
 

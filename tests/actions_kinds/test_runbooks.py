@@ -21,6 +21,7 @@ from daemon.actions.errors import (
     TargetError,
     UnknownActionError,
 )
+from daemon.actions.host.host import HelperAnswer
 from daemon.actions.kind import Kind, Target
 from daemon.actions.kinds.runbooks import RunRunbook, kinds
 from daemon.actions.runbook import Runbook, Step, actions_of, arguments_of
@@ -126,6 +127,31 @@ async def test_what_one_step_refused_is_no_success(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ActionError, match=r"renice_process.*; step 2"):
         await kind.run(made, host)
     assert (await kind.check(made, host, before)).holds is False
+
+
+async def test_a_step_that_was_refused_is_no_success_although_it_is_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody else did the same at that moment."""
+    _hurry(monkeypatch)
+    kind = _kind()
+    host, made = _host(), _action(kind)
+
+    async def meanwhile(verb: str, arguments: Any, *, timeout: float) -> HelperAnswer:
+        if verb in host.helper.looks:
+            return HelperAnswer(ok=True, detail="looked", data=host.helper.looks[verb])
+        RENICED(host)
+        return HelperAnswer(ok=False, detail="another call is at it", begun=False)
+
+    monkeypatch.setattr(host.helper, "call", meanwhile)
+    with pytest.raises(ActionError, match=r"step 1 .* was not begun: .*another call is at it"):
+        await kind.run(made, host)
+
+
+def test_without_the_daemon_no_more_than_one_step_goes_on() -> None:
+    spec = _kind().spec
+    assert spec.outlives == 60.0
+    assert spec.timeout > 1_000
 
 
 @pytest.mark.parametrize("denied", ["renice_process", "block_address"])

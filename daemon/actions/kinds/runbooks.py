@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.catalogue import Catalogue
-from daemon.actions.errors import ActionError, PreconditionError, TargetError
+from daemon.actions.errors import REFUSALS, ActionError, PreconditionError, TargetError
 from daemon.actions.host.host import Host
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target, TimedInverse
 from daemon.actions.runbook import Runbook, actions_of, arguments_of
@@ -169,6 +169,8 @@ class RunRunbook:
         try:
             async with asyncio.timeout(kind.spec.timeout):
                 await kind.run(step, host)
+        except REFUSALS as error:
+            raise ActionError(f"it was not begun: {error}") from error
         except (ActionError, TimeoutError) as error:
             # What it did all the same is measured.
             trouble = f" ({str(error) or 'it took too long'})"
@@ -214,6 +216,7 @@ def _spec(runbooks: Sequence[Runbook], catalogue: Catalogue) -> KindSpec:
         postcondition="each step worked, by its own measure, before the next began",
         timeout=max((sum(_seconds(spec) for spec in book) for book in specs), default=60.0),
         settle=max((spec.settle for spec in flat), default=30.0),
+        outlives=max((spec.timeout for spec in flat), default=0.0),
         parameters=(
             Parameter(
                 name="arguments",
