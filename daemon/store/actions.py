@@ -132,8 +132,8 @@ select exists (select from actions where host = %(host)s and state = 'requested'
   or exists (select from actions where state in ('proposed','approved') and expires_at < now())
   or exists (select from actions a join incidents i on i.id = a.incident_id
              where {_OVER})
-  or exists (select from inverses where host = %(host)s
-             and (state = 'armed' and due_at <= now() or state = 'due'))
+  or exists (select from inverses where host = %(host)s and state = 'armed' and due_at <= now())
+  or exists (select from inverses where host = %(host)s and state = 'due')
   or exists (select from actions where host = %(host)s and confirm_by < now()
              and confirmed_at is null and started_at is not null
              and not reversal ? 'carried_out')
