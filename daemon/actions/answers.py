@@ -74,9 +74,10 @@ class Answers:
         try:
             async with self._database.connection() as connection:
                 row = await actions.by_code(connection, code)
+                late = row is not None and await actions.is_late(connection, row)
             if row is None:
                 raise NotFoundError(f"there is no proposal {code.upper()}")
-            _require_answerable(row, content_hash)
+            _require_answerable(row, content_hash, late=late)
             if not approve:
                 return await self._deny(row, by=by, where=where)
             await self._require_possible(row, by=by)
@@ -220,8 +221,8 @@ class Answers:
         )
 
 
-def _require_answerable(row: ActionRow, content_hash: str | None) -> None:
-    if why := why_not(row):
+def _require_answerable(row: ActionRow, content_hash: str | None, *, late: bool) -> None:
+    if why := why_not(row) or (f"{row.code} has expired" if late else None):
         raise ConflictError(why)
     if content_hash is not None and content_hash.lower() != row.content_hash:
         raise ConflictError(

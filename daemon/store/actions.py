@@ -45,6 +45,7 @@ BY_CODE = f"""
 select {COLUMNS} from actions where code = %s
 order by state = 'proposed' desc, id desc limit 1
 """  # noqa: S608
+IS_LATE = "select expires_at <= now() from actions where id = %s"
 WAITING = f"select {COLUMNS} from actions where state = 'proposed' order by id limit %s"  # noqa: S608
 LISTING = f"""
 select {COLUMNS} from actions
@@ -379,6 +380,12 @@ async def lock(work: Work, action_id: int) -> ActionRow | None:
 async def by_code(connection: Connection, code: str) -> ActionRow | None:
     """The proposal that waits under this code, else the newest that had it."""
     return await _one(connection, BY_CODE, (code.upper(),))
+
+
+async def is_late(connection: Connection, row: ActionRow) -> bool:
+    """Whether its time is over, by the store's clock: that of a daemon may be wrong."""
+    found = await (await connection.execute(IS_LATE, (row.id,))).fetchone()
+    return found is not None and bool(found[0])
 
 
 async def waiting(connection: Connection, *, limit: int = 1_000) -> list[ActionRow]:
