@@ -26,6 +26,8 @@ HostFacts = Callable[[], Awaitable[tuple[tuple[str, str], ...]]]
 
 _STEADY = 60.0
 """Seconds after which a unit that runs again is not acted on for what was said of it before."""
+_BACK = 10.0
+"""... and after which nobody need start it: in a loop it runs for moments too."""
 MAX_EVIDENCE = 40
 _MAX_TEXT = 1_500
 _TRUST = {
@@ -136,7 +138,7 @@ class Casebook:
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
         tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
-        return CaseFile(case=case, offers=offers, tried=tried, well=frozenset(well))
+        return CaseFile(case=case, offers=offers, tried=tried, well=_back(well))
 
     async def _foreign(self, evidence: Sequence[EvidenceRow]) -> frozenset[str]:
         """Patterns that were seen on another host last. Daemons of several hosts may share one
@@ -222,6 +224,10 @@ def leading_values(
 def memory_text(title: str, shown: Sequence[IncidentPattern]) -> str:
     """What similarity is measured on: the title and the patterns, without changing parts."""
     return "\n".join([title, *(f"{entry.unit} {entry.pattern}" for entry in shown[:10])])
+
+
+def _back(well: Mapping[str, float]) -> frozenset[str]:
+    return frozenset(unit for unit, since in well.items() if since >= _BACK)
 
 
 async def _hogs(condition: Condition) -> tuple[Hog, ...]:

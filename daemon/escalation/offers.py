@@ -30,6 +30,11 @@ _DOWN = re.compile(
 )
 """What systemd says of a unit that is down. It names well ones too: those that it starts, and those
 whose logs journald cuts short."""
+_STAYS = re.compile(
+    r"^unit \S+ failed\b|\brestarts again and again\b|[Ss]tart request repeated too quickly"
+    r"|\bstart-limit-hit\b"
+)
+"""... and that it stays so: after a crash alone systemd may have started it again already."""
 _MORE_STARTS = {"burst": 20, "seconds": 30}
 """More often than what systemd allows by itself: five times in ten seconds."""
 _TRUST = (Provenance.MEASURED, Provenance.SYSTEMD, Provenance.OPERATOR)
@@ -48,13 +53,15 @@ class Hog:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What is offered, and what policy is told of it. `parameters` are those that the kind has no
-    default for, `evidence` are references ("E1"), `fingerprints` the patterns that it is about."""
+    default for, `evidence` are references ("E1"), `fingerprints` the patterns that it is about;
+    `stays_down` where systemd says that nothing starts the unit any more."""
 
     choice: ActionChoice
     basis: Provenance
     parameters: Mapping[str, Value] = dataclasses.field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
+    stays_down: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +96,8 @@ def offers_for(grounds: Grounds) -> Mapping[str, Offer]:
 
 
 def says_down(*, provenance: str, text: str) -> bool:
-    """Whether systemd itself says that a unit is down."""
-    return provenance == Provenance.SYSTEMD.value and _DOWN.search(text) is not None
+    """Whether systemd itself says that a unit is down, and stays so."""
+    return provenance == Provenance.SYSTEMD.value and _STAYS.search(text) is not None
 
 
 def first_aid(
@@ -103,7 +110,7 @@ def first_aid(
         offer
         for code, offer in offers.items()
         if offer.choice.action == "restart_unit"
-        and offer.basis is Provenance.SYSTEMD
+        and offer.stays_down
         and code not in tried
         and offer.choice.target not in well
     )[:_MOST_AID]
@@ -118,7 +125,9 @@ def _for_units(grounds: Grounds) -> list[Offer]:
         about = [
             row
             for row in grounds.evidence
-            if says_down(provenance=row.provenance, text=row.text) and _names(row, unit)
+            if row.provenance == Provenance.SYSTEMD.value
+            and _DOWN.search(row.text)
+            and _names(row, unit)
         ]
         if not about:
             continue
@@ -213,6 +222,7 @@ def _offer(
         basis=_best(about),
         evidence=tuple(row.ref for row in about),
         fingerprints=_fingerprints(grounds, about),
+        stays_down=any(says_down(provenance=row.provenance, text=row.text) for row in about),
     )
 
 

@@ -186,7 +186,7 @@ async def test_what_runs_again_or_was_tried_is_left_alone(pool: Database) -> Non
         return ()
 
     async def well(units: Sequence[str]) -> Mapping[str, float]:
-        return dict.fromkeys(units, 3.0)
+        return dict.fromkeys(units, 12.0)
 
     book = Casebook(database=pool, recall=NoRecall(), facts=none, similar=0, units=well)
     file = await book.open(incident)
