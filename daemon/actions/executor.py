@@ -118,6 +118,9 @@ class Executor:
         beating = asyncio.create_task(lease.beat(), name=f"lease of action {row.id}")
         try:
             await self._handle_safely(lease)
+        except asyncio.CancelledError:
+            await lease.give_back()
+            raise
         finally:
             beating.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from daemon.actions.action import Action, Blast, Risk, TargetType, Value
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,15 @@ class Kind(Protocol):
 
     def risk(self, action: Action, target: Target) -> Risk:
         """At least `spec.risk`; more where parameters or target ask for it. Pure."""
+        ...
+
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        """The root helper's, without which it cannot be done; none where systemd does it. Pure."""
+        ...
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        """Raises `TargetError` for what is this kind's target on no host, whatever it holds: by its
+        form, by what is never touched, and by what the operator listed. Pure."""
         ...
 
     async def find(self, action: Action, host: Host) -> Target:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 
 from daemon.store import actions
 from daemon.store.actions import ActionRow
-from daemon.store.errors import StoreUnavailableError
+from daemon.store.errors import StoreError, StoreUnavailableError
 from daemon.store.pool import Database
 from daemon.store.work import Work, run
 
+_GIVING_BACK = 2.0
+"""Seconds: a stop does not wait for PostgreSQL."""
 Commit = Callable[[Work], Awaitable[ActionRow | None]]
 
 
@@ -44,6 +47,12 @@ class Lease:
     async def pause(self, *, seconds: float) -> None:
         """Gives the action back, to be taken up again later."""
         await run(self._database, lambda work: actions.pause(work, self.row, seconds=seconds))
+
+    async def give_back(self) -> None:
+        """This executor stops: whoever comes next does not wait until the lease runs out."""
+        with contextlib.suppress(StoreError):
+            body = functools.partial(actions.pause, row=self.row, seconds=0)
+            await run(self._database, body, seconds=_GIVING_BACK)
 
     async def beat(self) -> None:
         """Renews until cancelled. A lease that is lost shows at the next step, by the fence."""

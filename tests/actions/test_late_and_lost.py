@@ -70,6 +70,29 @@ async def test_whichever_way_the_clock_went_it_ends(pool: Database, ago: str) ->
     assert (await safe.row(row.id)).state == "failed"
 
 
+async def test_who_is_stopped_in_the_middle_makes_nobody_wait(pool: Database) -> None:
+    """The next start measures at once, and runs nothing again."""
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    first = rig(pool, lamp=Lamp(on_run=hang), lease_seconds=600)
+    row = await first.ask()
+    working = asyncio.create_task(first.executor.run())
+    await begun.wait()
+    working.cancel()
+    await asyncio.wait({working}, timeout=5)
+    assert working.cancelled()
+    left = await first.row(row.id)
+    assert (left.state, left.lease_owner) == ("started", None)
+    second = rig(pool, lamp=Lamp(lit=True), owner="two")
+    await second.executor.work_once()
+    assert (await second.row(row.id)).state == "done"
+    assert second.lamp.runs == []
+
+
 async def test_what_was_refused_is_no_success_however_the_host_looks(pool: Database) -> None:
     refused = rig(pool, lamp=Lamp(lit=True, run_error=PreconditionError("the helper refused")))
     row = await refused.ask()

@@ -133,6 +133,11 @@ def critical_unit(
     return None
 
 
+def critical_pid(pid: int) -> Critical | None:
+    """By the number alone."""
+    return Critical(concern=Concern.BOOT, why="process 1 is the init") if pid == 1 else None
+
+
 def critical_process(
     process: ProcessState,
     *,
@@ -143,8 +148,8 @@ def critical_process(
     """A process is critical when it is the init, the kernel's, the daemon's own, one of those the
     daemon lives in or that live in it, or when its `unit` is. `own` is the daemon's process id."""
     told = f"process {process.pid}"
-    if process.pid == 1:
-        return Critical(concern=Concern.BOOT, why=f"{told} is the init")
+    if (found := critical_pid(process.pid)) is not None:
+        return found
     if process.kernel:
         return Critical(concern=Concern.BOOT, why=f"{told} is a thread of the kernel")
     parents = {each.pid: each.parent for each in processes}

@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Risk
 from daemon.actions.errors import HostUnavailableError, PreconditionError, PrivilegeError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import KindSpec, Output, Target, TimedInverse
 
 _LOOK_SECONDS = 60.0
@@ -22,6 +22,12 @@ class HelperKind:
     def risk(self, action: Action, target: Target) -> Risk:
         """A critical target is high-risk, whatever is done to it."""
         return self.spec.risk.at_least(Risk.HIGH if target.critical else Risk.LOW)
+
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        return (self.verb,)
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        """Any name can be one, as far as nothing but the host knows them."""
 
     async def ready(self, action: Action, host: Host) -> None:
         await require(self.verb, host=host)

@@ -11,7 +11,7 @@ from typing import Any
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import HostUnavailableError, PreconditionError, TargetError
 from daemon.actions.host.certificate import CertificateError, first_certificate
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Target
 from daemon.actions.kinds import unit_states
 from daemon.actions.kinds.unit_states import fresh
@@ -40,8 +40,11 @@ class RenewCertificate(UnitKind):
     )
     verb = "start"
 
+    def require_target(self, action: Action, limits: Limits) -> None:
+        _configured(action, limits)
+
     async def find(self, action: Action, host: Host) -> Target:
-        file, unit = _configured(action, host)
+        file, unit = _configured(action, host.limits)
         found = await unit_states.find_unit(unit, host=host, types=(".service",))
         return Target(
             name=action.target,
@@ -53,7 +56,7 @@ class RenewCertificate(UnitKind):
         )
 
     async def ready(self, action: Action, host: Host) -> None:
-        file, unit = _configured(action, host)
+        file, unit = _configured(action, host.limits)
         state = await fresh(unit, host=host)
         if state.active == "active":
             raise PreconditionError(f"{state.name}, which renews {action.target}, runs already")
@@ -66,7 +69,7 @@ class RenewCertificate(UnitKind):
             ) from error
 
     async def before(self, action: Action, host: Host) -> Mapping[str, Any]:
-        file, unit = _configured(action, host)
+        file, unit = _configured(action, host.limits)
         try:
             _, ends = await _read(file)
         except CertificateError as error:
@@ -75,12 +78,12 @@ class RenewCertificate(UnitKind):
         return unit_states.baseline(state, host=host) | {"unit": unit, "ends": ends}
 
     async def run(self, action: Action, host: Host) -> Output:
-        _, unit = _configured(action, host)
+        _, unit = _configured(action, host.limits)
         result = await host.units.act(self.verb, unit)
         return Output(text=f"systemd ended the job to start {unit}: {result}", data={"job": result})
 
     async def check(self, action: Action, host: Host, before: Mapping[str, Any]) -> Check:
-        file, unit = _configured(action, host)
+        file, unit = _configured(action, host.limits)
         try:
             begins, ends = await _read(file)
         except CertificateError as error:
@@ -99,11 +102,11 @@ class RenewCertificate(UnitKind):
         return Check(holds=False, final=failed and new, detail=detail, measured=seen)
 
 
-def _configured(action: Action, host: Host) -> tuple[Path, str]:
+def _configured(action: Action, limits: Limits) -> tuple[Path, str]:
     """Raises `TargetError`."""
-    found = host.limits.certificates.get(action.target)
+    found = limits.certificates.get(action.target)
     if found is None:
-        names = ", ".join(sorted(host.limits.certificates)) or "none"
+        names = ", ".join(sorted(limits.certificates)) or "none"
         raise TargetError(
             f"no certificate {action.target[:60]!r} is configured under [actions.certificates]; "
             f"there are: {names}"

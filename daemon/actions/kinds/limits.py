@@ -25,6 +25,9 @@ class _LimitKind(UnitKind):
 
     types = (".service",)
 
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        return (_VERB,)
+
     async def before(self, action: Action, host: Host) -> Mapping[str, Any]:
         state = await fresh(action.target, host=host)
         return unit_states.baseline(state, host=host) | {

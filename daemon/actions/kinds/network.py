@@ -11,7 +11,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError, TargetError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target, TimedInverse
 from daemon.actions.kinds.by_helper import HelperKind, look
 
@@ -38,9 +38,12 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class _BlockKind(HelperKind):
+    def require_target(self, action: Action, limits: Limits) -> None:
+        _refuse_never(_network(action.target, self.spec.target), limits.never_block)
+
     async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         network = _network(action.target, self.spec.target)
-        _refuse_never(network, host.limits.never_block)
         where = "in a private network" if _is_neighbour(network) else ""
         return Target(name=action.target, type=self.spec.target, description=where)
 
@@ -86,9 +89,12 @@ class _Blocking(_BlockKind):
 class _Unblocking(_BlockKind):
     verb = "unblock"
 
-    async def find(self, action: Action, host: Host) -> Target:
+    def require_target(self, action: Action, limits: Limits) -> None:
         """What must not be blocked may be unblocked."""
         _network(action.target, self.spec.target)
+
+    async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         return Target(name=action.target, type=self.spec.target)
 
     async def ready(self, action: Action, host: Host) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import HostUnavailableError, PreconditionError, TargetError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Target
 from daemon.actions.kinds.by_helper import HelperKind, lines
 
@@ -45,12 +45,15 @@ class _NixKind(HelperKind):
 
 
 class _FlakeKind(_NixKind):
-    async def find(self, action: Action, host: Host) -> Target:
-        if host.limits.flake is None or action.target != host.limits.flake:
+    def require_target(self, action: Action, limits: Limits) -> None:
+        if limits.flake is None or action.target != limits.flake:
             raise TargetError(
                 f"{action.target[:80]!r} is not the configuration that may be built "
-                f"({host.limits.flake or 'none'}): [actions] nixos_flake names it"
+                f"({limits.flake or 'none'}): [actions] nixos_flake names it"
             )
+
+    async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         await _require_nixos(host)
         return Target(name=action.target, type=TargetType.FLAKE)
 

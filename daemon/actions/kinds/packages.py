@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError, TargetError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Target
 from daemon.actions.kinds.by_helper import HelperKind, lines, look, require
 
@@ -33,9 +33,12 @@ class SecurityUpdates(HelperKind):
     )
     verb = "security-updates"
 
-    async def find(self, action: Action, host: Host) -> Target:
+    def require_target(self, action: Action, limits: Limits) -> None:
         if action.target != _TARGET:
             raise TargetError(f"the target of security_updates is called {_TARGET!r}")
+
+    async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         return Target(name=_TARGET, type=TargetType.PACKAGES)
 
     async def ready(self, action: Action, host: Host) -> None:

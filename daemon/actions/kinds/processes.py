@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError, TargetError
-from daemon.actions.host.host import Host, ProcessState
+from daemon.actions.host.host import Host, Limits, ProcessState
 from daemon.actions.host.process_names import named_harmlessly
 from daemon.actions.host.surroundings import why_process_critical
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target
@@ -20,6 +20,9 @@ _OVER = frozenset({"Z", "X", "x"})
 
 
 class _ProcessKind(HelperKind):
+    def require_target(self, action: Action, limits: Limits) -> None:
+        _named(action.target)
+
     async def find(self, action: Action, host: Host) -> Target:
         process = await _process(action.target, host)
         if process is None:
@@ -145,7 +148,10 @@ def _named(target: str) -> dict[str, int]:
     """Number and start of "PID:START". Raises `TargetError` for another form."""
     match = re.fullmatch(r"([1-9][0-9]{0,6}):([0-9]{1,19})", target, re.ASCII)
     if match is None:
-        raise TargetError(f"a process is named PID:START, which {target[:60]!r} is not")
+        raise TargetError(
+            f"{target[:60]!r} names no process: write PID:START, START being the 22nd field of "
+            "/proc/PID/stat, so that no later process of that number is meant"
+        )
     return {"pid": int(match[1]), "start": int(match[2])}
 
 

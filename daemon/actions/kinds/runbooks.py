@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import REFUSALS, ActionError, PreconditionError, TargetError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target, TimedInverse
 from daemon.actions.runbook import Runbook, actions_of, arguments_of
 from daemon.actions.states import ActionState
@@ -61,6 +61,18 @@ class RunRunbook:
             )
             risk = risk.at_least(kind.risk(step, own))
         return risk
+
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        steps = ((self._steps.kind(step.kind), step) for step in self._actions(action))
+        return tuple(dict.fromkeys(verb for kind, step in steps for verb in kind.verbs(step)))
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        """What its steps are done to, too."""
+        for number, step in enumerate(self._actions(action), 1):
+            try:
+                self._steps.kind(step.kind).require_target(step, limits)
+            except TargetError as error:
+                raise TargetError(f"step {number} ({step.code}): {error}") from error
 
     async def find(self, action: Action, host: Host) -> Target:
         critical: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError, TargetError
 from daemon.actions.host.critical import critical_mount
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Parameter, Target
 from daemon.actions.kinds import storage_logs
 from daemon.actions.kinds.by_helper import HelperKind, lines, look
@@ -29,9 +29,12 @@ class _RoomKind(HelperKind):
     folders: tuple[str, ...]
     name: str
 
-    async def find(self, action: Action, host: Host) -> Target:
+    def require_target(self, action: Action, limits: Limits) -> None:
         if action.target != self.name:
             raise TargetError(f"the target of {self.spec.name} is called {self.name!r}")
+
+    async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         return Target(name=self.name, type=self.spec.target)
 
     async def before(self, action: Action, host: Host) -> Mapping[str, Any]:
@@ -145,12 +148,15 @@ class CleanTmp(HelperKind):
         young = int(action.parameters["older_than_days"]) < _WEEK_DAYS
         return super().risk(action, target).at_least(Risk.MEDIUM if young else Risk.LOW)
 
-    async def find(self, action: Action, host: Host) -> Target:
-        if action.target not in (*_TMP, *host.limits.paths):
+    def require_target(self, action: Action, limits: Limits) -> None:
+        if action.target not in (*_TMP, *limits.paths):
             raise TargetError(
                 f"{action.target[:80]} is not among the folders that may be cleaned "
-                f"({', '.join((*_TMP, *host.limits.paths))}): [actions] paths lists them"
+                f"({', '.join((*_TMP, *limits.paths))}): [actions] paths lists them"
             )
+
+    async def find(self, action: Action, host: Host) -> Target:
+        self.require_target(action, host.limits)
         return Target(name=action.target, type=TargetType.PATH)
 
     async def ready(self, action: Action, host: Host) -> None:
@@ -215,6 +221,10 @@ class Remount(HelperKind):
             .risk(action, target)
             .at_least(Risk.HIGH if action.parameters["mode"] == "ro" else Risk.LOW)
         )
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        if not action.target.startswith("/"):
+            raise TargetError(f"{action.target[:80]!r} is no path of a folder, as / and /home are")
 
     async def find(self, action: Action, host: Host) -> Target:
         for mount in await host.mounts():

@@ -25,6 +25,9 @@ class _UnitFileKind(UnitKind):
 
     wanted: frozenset[str]
 
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        return (_VERB,)
+
     async def ready(self, action: Action, host: Host) -> None:
         state = await fresh(action.target, host=host)
         unit_states.require_loaded(state)

@@ -12,6 +12,7 @@ from daemon.actions.host.critical import WAY_IN
 from daemon.actions.host.host import Host, UnitState
 from daemon.actions.host.surroundings import why_unit_critical
 from daemon.actions.kind import Check, Target
+from daemon.systemd.names import is_unit
 
 RUNNABLE = (".service", ".socket", ".timer", ".path")
 """Units that are started and stopped. Others stand for much more than themselves."""
@@ -33,9 +34,7 @@ async def find_unit(
         raise TargetError(f"this host has no unit {name[:80]!r}")
     if state.name != name:
         raise TargetError(f"{name} is another name of {state.name}: name that one")
-    if not name.endswith(types):
-        kinds = ", ".join(types)
-        raise TargetError(f"{name} is not of a kind that this action is for ({kinds})")
+    require_unit_name(name, types=types)
     critical = await why_unit_critical(state, host=host)
     return Target(
         name=state.name,
@@ -45,6 +44,15 @@ async def find_unit(
         way_in=critical is not None and critical.concern in WAY_IN,
         description=state.description,
     )
+
+
+def require_unit_name(name: str, *, types: tuple[str, ...]) -> None:
+    """Raises `TargetError` for what is the name of no unit, or of one of another type."""
+    if not is_unit(name):
+        raise TargetError(f"{name[:80]!r} is not the name of a unit (nginx.service is one)")
+    if not name.endswith(types):
+        kinds = ", ".join(types)
+        raise TargetError(f"{name} is not of a kind that this action is for ({kinds})")
 
 
 async def fresh(name: str, *, host: Host) -> UnitState:

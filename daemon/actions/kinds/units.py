@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.actions.action import Action, Blast, Risk, TargetType
 from daemon.actions.errors import PreconditionError
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, Kind, KindSpec, Output, Target, TimedInverse
 from daemon.actions.kinds import unit_states
 from daemon.actions.kinds.unit_states import fresh, in_words, measured
@@ -28,6 +28,12 @@ class UnitKind:
     def risk(self, action: Action, target: Target) -> Risk:
         """A critical target is high-risk, whatever is done to it."""
         return self.spec.risk.at_least(Risk.HIGH if target.critical else Risk.LOW)
+
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        return ()
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        unit_states.require_unit_name(action.target, types=self.types)
 
     async def find(self, action: Action, host: Host) -> Target:
         return await unit_states.find_unit(action.target, host=host, types=self.types)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from daemon.actions.action import Action, TargetType
-from daemon.actions.host.critical import Critical, critical_mount, critical_name
+from daemon.actions.host.critical import Critical, critical_mount, critical_name, critical_pid
 from daemon.actions.kind import Kind, Target
 from daemon.actions.policy.facts import ActionFacts, Origin, Past
 from tiers.vocabulary import Provenance
@@ -56,6 +56,9 @@ def _by_name(name: str, *, of: TargetType, globs: Iterable[str]) -> Target:
     found: Critical | None = None
     if of is TargetType.MOUNT:
         found = critical_mount(name)
+    elif of is TargetType.PROCESS:
+        pid = name.partition(":")[0]
+        found = critical_pid(int(pid)) if pid.isascii() and pid.isdigit() else None
     elif of in NAMES_TELL:
         found = critical_name(name, globs=globs)
     return Target(
