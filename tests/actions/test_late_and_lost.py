@@ -169,7 +169,7 @@ async def test_an_answer_of_which_nobody_heard_was_given(
         asking = rig(forgetful, autonomy="suggest")
         row = await asking.ask()
         forgetful.when = "approved" if approve else "denied"
-        said = {"code": row.code or "", "approve": approve, "where": "cli"}
+        said: dict[str, Any] = {"code": row.code or "", "approve": approve, "where": "cli"}
         assert (await asking.desk.answer(**said, by="anna")).answered_by == "anna"
         with pytest.raises(ConflictError, match="by anna"):
             await asking.desk.answer(**said, by="bert")
