@@ -46,7 +46,7 @@ async def test_what_systemd_says_too_late_is_looked_at(
     async def watch(case: Case) -> Assessment:
         told.append(case)
         if while_it_thinks and len(told) == 1:
-            await say(one, "bad: unit stuck.service failed: watchdog, restarts 0")
+            await say(one, "unit stuck.service failed: watchdog, restarts 0")
         return assessment(disposition=Disposition.WATCH)
 
     requests = Requests(catalogue=every_kind(), host="web1", on_request=lambda: None)
@@ -54,7 +54,7 @@ async def test_what_systemd_says_too_late_is_looked_at(
     await reviewing.work_once()
     if not while_it_thinks:
         assert [incident.state for incident in await incidents(pool)] == ["watching"]
-        await say(one, "bad: unit stuck.service failed: watchdog, restarts 0")
+        await say(one, "unit stuck.service failed: watchdog, restarts 0")
     assert [incident.state for incident in await incidents(pool)] == ["open"]
     await reviewing.work_once()
     async with pool.connection() as connection:

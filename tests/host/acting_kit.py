@@ -187,7 +187,13 @@ class Acting:
     def proposal(self, words: str, *, seconds: float = 90) -> dict[str, Any]:
         """The one with these words in its content, when there is one."""
         what = f"proposed: {words}"
-        self.debian.until(lambda: bool(self.proposals(words)), seconds=seconds, what=what)
+        try:
+            self.debian.until(lambda: bool(self.proposals(words)), seconds=seconds, what=what)
+        except AssertionError as error:
+            say = self.debian.say
+            raise AssertionError(
+                "\n".join((str(error), say("triaged", "incidents"), say("triaged", "actions")))
+            ) from error
         (found,) = self.proposals(words)
         return found
 
