@@ -91,7 +91,7 @@ def action_detail(action: Mapping[str, Any]) -> RenderableType:
     if action["why"]:
         rows.append(("why", Text(line(action["why"]))))
     if action["answered_by"]:
-        told = f"{action['answered_by']} from {action['answered_from']}, "
+        told = f"by {action['answered_by']}, {action['answered_from']}, "
         rows.append(("answered", Text(line(told) + " " + ago(action["answered_at"]))))
     if action["started_at"]:
         rows.append(("begun", Text(line(action["started_at"]))))

@@ -128,8 +128,8 @@ def measured(state: UnitState) -> dict[str, Any]:
 
 
 def in_words(state: UnitState) -> str:
-    """Like "failed (failed), result exit-code, 3 restarts"."""
-    words = f"{state.active} ({state.sub})"
+    """Like "failed, result exit-code, 3 restarts", or "active (running)"."""
+    words = state.active if state.sub == state.active else f"{state.active} ({state.sub})"
     if state.result not in ("", "success"):
         words += f", result {state.result}"
     if state.restarts:
@@ -178,7 +178,7 @@ def judge_started(
     if state.active == "failed":
         if not new and str(before.get("active")) == "failed" and not _changed(state, before):
             return answer(False, f"is failed as before: {in_words(state)}")
-        return answer(False, f"failed: {in_words(state)}", final=True)
+        return answer(False, f"does not run: {in_words(state)}", final=True)
     if not new:
         if state.active == "active":
             return answer(False, "still has the run of before: nothing happened to it")
