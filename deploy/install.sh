@@ -358,7 +358,7 @@ go_back() {
   from=$(current)
   systemctl stop triaged-api.service triaged.service 2>/dev/null || systemctl stop triaged.service
   if [[ $(schema_of "$to") != "$(schema_of "$from")" ]]; then
-    as_triaged "$prefix/releases/$from/bin/triaged" --config "$etc/triaged.toml" restore "$state/backups/before-$from.tar" || {
+    as_triaged "$prefix/releases/$from/bin/triaged" --config "$etc/triaged.toml" restore --yes "$state/backups/before-$from.tar" || {
       restart || true
       die "$state/backups/before-$from.tar could not be restored, as said above: $from stays, with its state as it was"
     }

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from daemon.audit import Checked, check_file, check_store, write_export
 from daemon.cli.context import Context, err, out, print_json
+from daemon.cli.existing import existing_state
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.moments import moment_before
 from daemon.cli.render import line
@@ -183,7 +184,7 @@ async def _write_whole(store: Store, target: Path) -> Checked:
 def _over_store(shared: Context, work: Callable[[Store], Awaitable[T]]) -> T:
     """Runs `work` over the store, whether the daemon runs or not."""
     loaded = shared.load()
-    state = shared.state(loaded)
+    state = existing_state(shared, loaded)
     configure_logs(level="warning", format="console")
 
     async def run() -> T:

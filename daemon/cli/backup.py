@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ import typer
 
 from daemon.archive import Archive, load, save
 from daemon.cli.context import Context, out, print_json
+from daemon.cli.existing import existing_state
 from daemon.cli.exits import CommandError, Exit
 from daemon.config.settings import Settings
 from daemon.facade import keys_path
@@ -33,17 +36,25 @@ def backup(
         Path | None,
         typer.Argument(help="Where to; default: STATE/backups/TIME.tar.", show_default=False),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace FILE where there is one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write all state into one file: database and keys. The daemon may run on."""
     shared: Context = context.obj
     loaded = shared.load()
-    state = shared.state(loaded)
+    state = existing_state(shared, loaded)
     try:
         if file is None:
             file = state / "backups" / f"{datetime.now(tz=UTC):%Y%m%dT%H%M%SZ}.tar"
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = file.absolute()
+        if not force and os.path.lexists(file):
+            message = (
+                f"there is a {file} already; name another file, or write --force to replace it"
+            )
+            raise CommandError(message)
         _quiet_logs()
         archive = asyncio.run(_backup(loaded.settings, state=state, target=file))
     except OSError as error:
@@ -59,6 +70,9 @@ def backup(
 def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A file that `triaged backup` wrote.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask first; for scripts.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Replace all state by a backup's, while no daemon runs. What is there now is gone then."""
@@ -67,6 +81,8 @@ def restore(
     state = shared.state(loaded)
     if not file.is_file():
         raise CommandError(f"there is no backup {file}", code=Exit.NOT_FOUND)
+    if not yes and not _agreed(file, state, shown=not as_json):
+        raise CommandError("nothing was restored")
     try:
         _quiet_logs()
         with held(state):
@@ -80,6 +96,18 @@ def restore(
         return
     at = archive.created.astimezone().strftime("%Y-%m-%d %H:%M")
     out.print(f"as it was on {at} on {archive.host} (triaged {archive.version})", markup=False)
+
+
+def _agreed(file: Path, state: Path, *, shown: bool) -> bool:
+    """Asks on a terminal. Elsewhere nobody could read what is asked."""
+    if not shown or not sys.stdin.isatty():
+        raise CommandError(
+            f"nobody can be asked here: write --yes to replace all that {state} holds by {file}",
+            code=Exit.USAGE,
+        )
+    return typer.confirm(
+        f"Replace database, keys and memory of {state} by what {file} holds?", default=False
+    )
 
 
 async def _backup(settings: Settings, *, state: Path, target: Path) -> Archive:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from api.keys.file import edit_keys, read_keys
 from api.keys.key import Key, Limits, Purpose, digest_of, new_secret
 from api.keys.parse import MOST_KEYS, KeyFileError, parse_keys, unfit_name, with_key, without_key
 from api.roles import Role
 from daemon.cli.context import Context, err, out, print_json
+from daemon.cli.existing import other_daemon
 from daemon.cli.exits import CommandError, Exit
-from daemon.cli.render import ago, line
+from daemon.cli.key_views import key_json, key_table
+from daemon.cli.render import line
 
 app = typer.Typer(help="Keys of the API: who may ask, as what, and how much.", no_args_is_help=True)
 
@@ -133,9 +133,19 @@ def add(
     if as_json:
         print_json({"name": name, "role": role.value, "key": secret, "file": str(place.path)})
         return
-    err.print(f"{name}: {role.value}{_until(key)}. This is the key, shown only now:")
+    err.print(
+        f"{name}: {role.value}{_until(key)}, in {place.path}. This is the key, shown only now:",
+        markup=False,
+    )
     out.print(secret, markup=False)
-    if first:
+    if (other := _other(context.obj, place)) is not None:
+        err.print(
+            f"note: the daemon that answers at {other} uses another state and does not know this "
+            "key: add it as that daemon's user, or name its folder with --state-dir",
+            markup=False,
+            style="yellow",
+        )
+    elif first:
         err.print(
             f"It is the first in {place.path}: from now on every request needs a key, on loopback "
             "too. Commands of whoever may read the state folder need none."
@@ -156,16 +166,22 @@ def list_keys(context: typer.Context, as_json: _Json = False) -> None:
     keys = found.keys if found is not None else ()
     now = datetime.now(tz=UTC)
     if as_json:
-        print_json([_as_json(key, used.get(key.name), now=now) for key in keys])
+        print_json([key_json(key, used.get(key.name), now=now) for key in keys])
         return
     for concern in (*(found.concerns if found is not None else ()), (running or {}).get("problem")):
         if concern:
             err.print(f"note: {line(concern)}", markup=False, style="yellow")
+    if not found and (other := _other(shared, place)) is not None:
+        message = (
+            f"there is no {place.path}; the daemon that answers at {other} uses another state: run "
+            "it as its user, or name its folder with --state-dir"
+        )
+        raise CommandError(message, code=Exit.NOT_FOUND)
     if not keys:
         why = f"{place.path} has none{_STILL_CLOSED}" if found else f"there is no {place.path}"
         out.print(f"No keys: {why}. To make one: triaged keys add NAME", markup=False)
         return
-    out.print(_table(keys, used, now=now))
+    out.print(key_table(keys, used, now=now))
     if running is None:
         err.print("Use is not known: the daemon does not answer, or not to us.", style="dim")
 
@@ -199,6 +215,11 @@ def revoke(
         out.print(f"{name} is revoked", markup=False)
         if (left := read_keys(place.path, named=place.named)) is not None and not left.keys:
             err.print(f"It was the last{_STILL_CLOSED}.", markup=False)
+
+
+def _other(shared: Context, place: _Place) -> str | None:
+    """Where a daemon answers that reads another key file, None where there is none."""
+    return None if place.named else other_daemon(shared, place.path.parent)
 
 
 def _edited(place: _Place, change: Any) -> None:
@@ -246,55 +267,3 @@ def _user_roles(said: list[str]) -> dict[str, Role]:
 
 def _until(key: Key) -> str:
     return "" if key.expires is None else f", until {key.expires:%Y-%m-%d %H:%M} UTC"
-
-
-def _as_json(key: Key, used: Mapping[str, Any] | None, *, now: datetime) -> dict[str, Any]:
-    return {
-        "name": key.name,
-        "role": key.role.value,
-        "created": key.created,
-        "expires": key.expires,
-        "expired": not key.valid_at(now),
-        "only": key.only,
-        "forwards_users": key.forwards_users,
-        "user_roles": dict(key.user_roles),
-        "note": key.note,
-        "limits": dataclasses.asdict(key.limits),
-        "last_used": used["last_used"] if used else None,
-        "today": used["today"] if used else None,
-    }
-
-
-def _table(keys: Any, used: Mapping[str, Any], *, now: datetime) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "role", "expires", "limits", "last used", "today", "note"):
-        table.add_column(column, overflow="fold")
-    for key in keys:
-        its = used.get(key.name)
-        ends = "" if key.expires is None else f"{key.expires:%Y-%m-%d}"
-        if not key.valid_at(now):
-            ends += " (over)"
-        role = key.role.value + (f", only {key.only}" if key.only else "")
-        role += ", forwards users" if key.forwards_users else ""
-        today = (
-            f"{its['today']['requests']} requests, {its['today']['tokens']} tokens" if its else ""
-        )
-        table.add_row(
-            key.name,
-            role,
-            ends,
-            _limits(key.limits),
-            (ago(its["last_used"]) or "never") if its else "",
-            today,
-            Text(line(key.note)),
-        )
-    return table
-
-
-def _limits(limits: Limits) -> str:
-    words = (
-        (limits.requests_per_minute, "a minute"),
-        (limits.concurrent, "at once"),
-        (limits.tokens_per_day, "tokens a day"),
-    )
-    return ", ".join(f"{number} {what}" for number, what in words if number is not None)

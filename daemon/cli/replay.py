@@ -21,6 +21,7 @@ from daemon.actions.policy.facts import Autonomy, Verdict
 from daemon.actions.replay import Replayed, Totals, replay, totals
 from daemon.actions.settings import ActionsSettings
 from daemon.cli.context import Context, out, print_json
+from daemon.cli.existing import existing_state
 from daemon.cli.exits import CommandError
 from daemon.cli.moments import moment_before
 from daemon.cli.policy import policy_settings
@@ -86,7 +87,7 @@ def replay_command(
 def _history(shared: Context, settings: ActionsSettings, start: datetime) -> list[Asked]:
     """From before `start` on, as far as limits and strikes look back."""
     loaded = shared.load()
-    state = shared.state(loaded)
+    state = existing_state(shared, loaded)
     host = loaded.settings.host_name or platform.node()
     back = timedelta(hours=max(1.0, settings.limits.strike_hours))
 

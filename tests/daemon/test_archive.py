@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from daemon.store.open import open_store
+from daemon.store.settings import StoreSettings
 
 TRIAGED = Path(sys.executable).with_name("triaged")
 
@@ -34,9 +38,16 @@ def _triaged(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def _recorded(state: Path) -> None:
+    """What the first start of a daemon leaves there."""
+    async with open_store(StoreSettings(), state, attach=False):
+        pass
+
+
 @pytest.mark.timeout(240)
 def test_state_goes_into_one_file_and_comes_back(state: Path, tmp_path: Path) -> None:
     assert _triaged(state, "keys", "add", "first").returncode == 0
+    asyncio.run(_recorded(state))
     saved = _triaged(state, "backup", "--json")
     assert saved.returncode == 0, saved.stderr
     told = json.loads(saved.stdout)
@@ -46,11 +57,21 @@ def test_state_goes_into_one_file_and_comes_back(state: Path, tmp_path: Path) ->
     assert told["keys"] is True
     assert told["bytes"] == file.stat().st_size
     assert list(file.parent.iterdir()) == [file]
+    before = file.read_bytes()
+    again = _triaged(state, "backup", str(file))
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+    assert file.read_bytes() == before
+    assert _triaged(state, "backup", str(file), "--force").returncode == 0
 
     assert _triaged(state, "keys", "add", "second").returncode == 0
     (state / "memory").mkdir(exist_ok=True)
     (state / "memory" / "stale").touch()
-    back = _triaged(state, "restore", str(file))
+    asked = _triaged(state, "restore", str(file))
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    assert "second" in (state / "keys.toml").read_text(), "nobody agreed"
+    back = _triaged(state, "restore", "--yes", str(file))
     assert back.returncode == 0, back.stderr
     keys = (state / "keys.toml").read_text()
     assert "first" in keys
@@ -64,7 +85,7 @@ def test_state_goes_into_one_file_and_comes_back(state: Path, tmp_path: Path) ->
     with tarfile.open(foreign, "w") as tar:
         tar.add(file, arcname="../../keys.toml")
     for wrong in (half, foreign):
-        refused = _triaged(state, "restore", str(wrong))
+        refused = _triaged(state, "restore", "--yes", str(wrong))
         assert refused.returncode == 1
         assert "no whole backup" in refused.stderr
     assert (state / "keys.toml").read_text() == keys

@@ -192,11 +192,11 @@ def test_a_backup_brings_everything_back(debian: Machine) -> None:
     debian.run("triaged", "inject", "error: told before the backup")
     debian.until(lambda: _stored(debian, "told before the backup"), seconds=60, what="stored")
     debian.run(*as_triaged, "backup", "/var/lib/triaged/out.tar", seconds=120)
-    refused = debian.run(*as_triaged, "restore", "/var/lib/triaged/out.tar", check=False)
+    refused = debian.run(*as_triaged, "restore", "--yes", "/var/lib/triaged/out.tar", check=False)
     assert refused.returncode != 0, "a daemon holds the state"
     debian.run("systemctl", "stop", "triaged", seconds=120)
     debian.run("rm", "-r", "/var/lib/triaged/postgres", "/var/lib/triaged/memory")
-    debian.run(*as_triaged, "restore", "/var/lib/triaged/out.tar", seconds=120)
+    debian.run(*as_triaged, "restore", "--yes", "/var/lib/triaged/out.tar", seconds=120)
     debian.run("systemctl", "start", "triaged", seconds=180)
     assert _stored(debian, "told before the backup")
 
