@@ -20,7 +20,14 @@ from daemon.actions.policy.suppose import NAMES_TELL, suppose
 from daemon.actions.settings import ActionsSettings
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError, Exit
-from daemon.cli.policy_look import Seen, catalogue_of, critical_globs, look
+from daemon.cli.policy_look import (
+    Seen,
+    catalogue_of,
+    completed,
+    critical_globs,
+    look,
+    note_running_level,
+)
 from daemon.cli.policy_views import (
     explanation_view,
     policy_json,
@@ -87,9 +94,10 @@ def explain(
         action = catalogue.action(
             host=_host(shared),
             kind=kind,
-            target=target,
+            target=completed(found, target),
             parameters=_parameters(catalogue, kind, param or []),
         )
+        found.require_target(action, settings.host_limits())
         when = datetime.now(tz=UTC).astimezone() if at is None else moment(at)
     except (ActionError, ValueError) as error:
         raise CommandError(str(error), code=Exit.USAGE) from error
@@ -109,6 +117,7 @@ def explain(
     except ActionError as error:
         raise CommandError(str(error), code=Exit.USAGE) from error
     explanation = explained(facts, settings)
+    note_running_level(shared, settings)
     if as_json:
         print_json({"action": catalogue.sentence(action), "live": live} | explanation.to_json())
         return
@@ -171,6 +180,7 @@ def show(
     """The policy in force, in words, and what in it can have no effect."""
     settings = policy_settings(context.obj, policy, level=level)
     kinds = catalogue_of(settings).names()
+    note_running_level(context.obj, settings)
     if as_json:
         print_json(policy_json(settings, kinds))
     else:

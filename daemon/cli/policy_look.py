@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
 
-from daemon.actions.action import Action
+from daemon.actions.action import Action, TargetType
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
 from daemon.actions.host.bus import ManagerBus
@@ -19,13 +20,16 @@ from daemon.actions.kinds import runbooks
 from daemon.actions.kinds.every import KINDS, every_kind
 from daemon.actions.policy.facts import Past
 from daemon.actions.settings import ActionsSettings
-from daemon.cli.context import Context
+from daemon.cli.context import Context, err
 from daemon.cli.exits import CommandError, Exit
 from daemon.logs import configure_logs
 from daemon.store import action_past
 from daemon.store.action_past import PastRow
 from daemon.store.errors import StoreError
 from daemon.store.open import open_store, read_dsn
+from daemon.systemd.names import with_type
+
+_SUFFIXES: Mapping[TargetType, str] = {TargetType.UNIT: ".service", TargetType.TIMER: ".timer"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,29 @@ def critical_globs(shared: Context, settings: ActionsSettings) -> tuple[str, ...
     except StoreError as error:
         raise CommandError(str(error), code=Exit.CONFIG) from error
     return (*settings.critical, *own)
+
+
+def completed(kind: Kind, target: str) -> str:
+    """The target as kinds name it: "ssh" is "ssh.service"."""
+    suffix = _SUFFIXES.get(kind.spec.target)
+    return target if suffix is None else with_type(target, suffix)
+
+
+def note_running_level(shared: Context, settings: ActionsSettings) -> None:
+    """Says on stderr where the daemon that runs has another level than what is looked at. One that
+    is not there, or does not tell, says nothing."""
+    try:
+        status = shared.client().get("/api/v1/status")
+        level = status["actions"]["level"]
+    except (CommandError, KeyError, TypeError):
+        return
+    if level != settings.autonomy.value:
+        err.print(
+            f"note: the daemon at {shared.daemon_url()} runs at the level {level}; this is about "
+            f"the level {settings.autonomy.value}",
+            markup=False,
+            highlight=False,
+        )
 
 
 def look(shared: Context, action: Action, kind: Kind, settings: ActionsSettings) -> Seen:

@@ -25,6 +25,7 @@ _MEANING = {
     "the rest",
     Autonomy.AUTO_FULL: "triaged does by itself what no rule holds up, and asks for high risk",
 }
+_NOT_LOOKED = " (whether this host has it was not looked at; --live looks)"
 
 
 def verdict_text(verdict: Verdict) -> Text:
@@ -44,6 +45,7 @@ def explanation_view(
         f", by the rule {decision.rule}\n{line(decision.reason)}",
     )
     rest = _pairs(
+        ("target", facts.target + ("" if live else _NOT_LOOKED)),
         ("level", explanation.level.value),
         ("who asks", facts.origin.value),
         ("evidence", facts.basis.value),

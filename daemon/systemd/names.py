@@ -9,9 +9,22 @@ _UNIT_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.@\\-]+)
 """Without templates, which are no units."""
 
 
+_TYPES = (
+    *(".service", ".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path"),
+    *(".timer", ".slice", ".scope"),
+)
+
+
 def is_unit(name: str) -> bool:
     """Whether systemd could have a unit of this name."""
     return _UNIT_NAME.fullmatch(name) is not None
+
+
+def with_type(name: str, suffix: str) -> str:
+    """What people call a unit, completed as systemctl does: "ssh" is "ssh.service". As it is where
+    it has a type, or would still be no unit's name."""
+    whole = f"{name}{suffix}"
+    return name if name.endswith(_TYPES) or not is_unit(whole) else whole
 
 
 def path_of(unit: str) -> str:

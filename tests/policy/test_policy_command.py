@@ -12,7 +12,7 @@ import typer
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner, Result
 
-from daemon.cli import context, policy
+from daemon.cli import context, policy, policy_look
 from daemon.cli.context import Context
 from daemon.cli.exits import CommandError, Exit
 from daemon.store.cluster import DAEMON
@@ -187,3 +187,62 @@ def test_looking_at_this_host(
     assert "deny, by the rule stopped" in said
     with pytest.raises(CommandError, match="refused before policy is asked: there is no process"):
         run("explain", "end_process", "4194303:1", "--live", capsys=capsys)
+
+
+def test_a_name_is_completed_and_what_can_be_no_target_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = run("explain", "restart_unit", "ssh", "--level", "auto-full", capsys=capsys)
+    assert said.startswith("restart ssh.service: deny, by the rule critical-target\n")
+    assert "whether this host has it was not looked at" in said
+    said = run("explain", "rerun_timer", "backup", "--level", "auto-full", capsys=capsys)
+    assert said.startswith("run now what backup.timer runs: allow")
+    said = run("explain", "end_process", "1:7", "--level", "auto-full", capsys=capsys)
+    assert "deny, by the rule critical-target" in said
+    assert "process 1 is the init" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "why"),
+    [
+        ("restart_unit", "nginx.service; rm -rf /", "is not the name of a unit"),
+        ("restart_unit", "$(reboot)", "is not the name of a unit"),
+        ("restart_unit", "home.mount", "not of a kind that this action is for"),
+        ("rerun_timer", "nginx.service", "not of a kind that this action is for"),
+        ("end_process", "1", "write PID:START"),
+        ("end_process", "sshd", "write PID:START"),
+        ("block_address", "127.0.0.1", "is never blocked"),
+        ("block_address", "::ffff:7f00:1", "stands for the IPv4 address 127.0.0.1"),
+        ("block_address", "10.1.2.3", "never_block has 10.1.2.0/24"),
+        ("block_network", "0.0.0.0/0", "wider than /16"),
+        ("clean_tmp", "/etc", "not among the folders"),
+        ("vacuum_journal", "syslog", "is called 'journal'"),
+        ("security_updates", "kernel", "is called"),
+        ("renew_certificate", "web", "no certificate"),
+        ("nixos_build", "/etc/nixos", "[actions] nixos_flake names it"),
+    ],
+)
+def test_no_target(kind: str, target: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written('[actions]\nautonomy = "auto-full"\nnever_block = ["10.1.2.0/24"]\n')
+    with pytest.raises(CommandError) as caught:
+        run("explain", kind, target, capsys=capsys)
+    assert caught.value.code is Exit.USAGE
+    assert why in str(caught.value)
+
+
+def test_another_level_of_the_running_daemon_is_noted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told:
+        def get(self, path: str) -> dict[str, object]:
+            return {"actions": {"level": "suggest"}}
+
+    monkeypatch.setattr(Context, "client", lambda self: Told())
+    noted: list[str] = []
+    monkeypatch.setattr(policy_look.err, "print", lambda text, **_: noted.append(text))
+    run("show", "--level", "suggest", capsys=capsys)
+    assert noted == []
+    run("show", capsys=capsys)
+    run("explain", "restart_unit", "nginx", capsys=capsys)
+    assert len(noted) == 2
+    assert "runs at the level suggest; this is about the level auto-safe" in noted[0]

@@ -187,6 +187,9 @@ def _network(text: str, of: TargetType) -> _Network:
         network = ipaddress.ip_network(text, strict=True)
     except ValueError as error:
         raise TargetError(f"{text[:60]!r} is no address and no network: {error}") from None
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped is not None:
+        raise TargetError(f"{text[:60]!r} stands for the IPv4 address {mapped}: name that one")
     one = network.prefixlen == network.max_prefixlen
     if of is TargetType.ADDRESS and (not one or text != str(network.network_address)):
         raise TargetError(f"{text[:60]!r} is not the usual form of one address")
