@@ -412,7 +412,7 @@ def test_a_reboot_forgets_nothing(acting: Acting) -> None:
     acting.debian.reboot()
     acting.answers("STOPPED by operator:local: a new kernel")
     assert [row["code"] for row in acting.proposals("webby")] == [code]
-    (blocked,) = acting.actions("203.0.113.7")
+    (blocked,) = acting.actions("203.0.113.7", "done")
     assert acting.whole(blocked["id"])["undo_state"] == "armed"
     assert "the chain holds" in acting.as_triaged("audit", "verify")
     acting.debian.run("triaged", "policy", "resume")
