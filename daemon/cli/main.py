@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from daemon.cli.context import Context, err
 from daemon.cli.exits import CommandError
 from daemon.cli.render import clean
+from daemon.cli.shared_options import Config, StateDir, Url
 from daemon.cli.table import Commands
 
 app = typer.Typer(
@@ -23,7 +23,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An AI system administrator that runs as a daemon, with local models only.",
-    epilog="Start with: triaged run",
+    epilog="Start with: triaged run\n\n"
+    "--config, --state-dir and --url may stand behind the command too.",
 )
 
 
@@ -36,15 +37,9 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def main(
     context: typer.Context,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Configuration file (TOML).")
-    ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option("--state-dir", help="Where state is kept.")
-    ] = None,
-    url: Annotated[
-        str | None, typer.Option("--url", help="Where the running daemon answers.")
-    ] = None,
+    config: Config = None,
+    state_dir: StateDir = None,
+    url: Url = None,
     version: Annotated[
         bool,
         typer.Option(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.table import MODULES, CommandTable
+from daemon.cli.table import MODULES, SHORT, CommandTable
 
 TRIAGED = Path(sys.executable).with_name("triaged")
 
@@ -19,6 +19,8 @@ def test_every_module_holds_its_command(name: str) -> None:
     assert table[name].name == name
     assert table[name] is table[name]
     assert table[name].get_short_help_str()
+    said = table[name].short_help or table[name].help
+    assert SHORT[name] == " ".join(said.strip().split("\n\n")[0].split())
 
 
 def test_names_are_known_before_anything_is_made() -> None:
@@ -38,6 +40,21 @@ def test_the_version_is_printed() -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("triaged ")
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    program = (
+        "import sys\nfrom daemon.cli.main import app\n"
+        "try:\n    app(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('imported', sorted(set(MODULES.values()) & sys.modules.keys()))"
+    ).replace("import app", "import app\nfrom daemon.cli.table import MODULES")
+    for arguments in (["--help"], []):
+        answer = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert "Watch this host." in answer.stdout
+        assert "imported []" in answer.stdout, answer.stderr
 
 
 def test_a_small_command_does_not_wait_for_what_the_daemon_needs() -> None:
