@@ -208,7 +208,9 @@ async def test_steady_is_what_systemd_says_now(
     book = Casebook(database=pool, recall=NoRecall(), facts=nothing, similar=0, units=units)
     file = await book.open(incident)
     assert ("restart_unit:nginx.service" in file.offers) is offered
-    assert file.well == {"nginx.service"}
+    assert file.well == (set() if seconds < 10 else {"nginx.service"}), (
+        "in a loop it runs for moments"
+    )
 
 
 async def nothing() -> tuple[tuple[str, str], ...]:
