@@ -117,6 +117,7 @@ async def count(stream: Stream, state: Path) -> Counted:
         tiers = build_tiers(
             {**settings.tiers.by_name(), TierName.TRIGGER: trigger},
             lambda _: fleet.endpoint(TierName.TRIGGER),
+            away=lambda _: fleet.away(TierName.TRIGGER),
             toolbox=NoTools(),
             loop=settings.tools.loop,
         )

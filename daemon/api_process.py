@@ -117,6 +117,7 @@ async def start_api(
         tiers = build_tiers(
             settings.tiers.by_name(),
             fleet.endpoint,
+            away=fleet.away,
             toolbox=MeasuredToolbox(toolbox=toolbox, observer=telemetry.tools),
             loop=settings.tools.loop,
             facts=lambda: (("host", host),),

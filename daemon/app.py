@@ -169,6 +169,7 @@ async def start_daemon(
         tiers = build_tiers(
             settings.tiers.by_name(),
             fleet.endpoint,
+            away=fleet.away,
             toolbox=MeasuredToolbox(toolbox=toolbox, observer=telemetry.tools),
             loop=settings.tools.loop,
             facts=lambda: (("host", host),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from tiers.clerk_words import CodeClerk
 from tiers.config import TierSettings, ToolLoopSettings
 from tiers.contracts import MetaTier, ReviewTier, Toolbox, TriggerTier
 from tiers.full_profile import FullProfile
+from tiers.llm.away import Away, Whereabouts
 from tiers.llm.client import LlmClient
 from tiers.llm.endpoint import Endpoint
 from tiers.llm.failover import FailoverClient
@@ -79,6 +81,7 @@ def build_tiers(
     settings: Mapping[TierName, TierSettings],
     endpoints: Callable[[TierName], str],
     *,
+    away: Callable[[TierName], Away | None],
     toolbox: Toolbox,
     loop: ToolLoopSettings,
     facts: Callable[[], Sequence[tuple[str, str]]] = tuple,
@@ -86,12 +89,13 @@ def build_tiers(
     effects: Effects | None = None,
     observer: CallObserver | None = None,
 ) -> Tiers:
-    """`endpoints` gives the URL of each tier (`Fleet.endpoint`); `facts` what is known about the
+    """`endpoints` gives the URL of each tier (`Fleet.endpoint`), `away` why nothing may be sent to
+    that URL now (`Fleet.away`); `facts` what is known about the
     host, asked anew for every chat; `effects` what the ledger says was done to it; `observer` is
     told of every call of an endpoint. Raises `tiers.errors.TierRefusedError` when a key file cannot
     be read. Nothing is contacted yet."""
     pools = {
-        tier: _pool(tier, settings[tier], url=endpoints(tier), observer=observer)
+        tier: _pool(tier, settings[tier], url=endpoints(tier), away=away, observer=observer)
         for tier in TierName
     }
     budgets = {tier: settings[tier].budget for tier in TierName}
@@ -176,9 +180,15 @@ class _Family:
 
 
 def _pool(
-    tier: TierName, settings: TierSettings, *, url: str, observer: CallObserver | None
+    tier: TierName,
+    settings: TierSettings,
+    *,
+    url: str,
+    away: Callable[[TierName], Away | None],
+    observer: CallObserver | None,
 ) -> Pool:
     """Raises `TierRefusedError` when a key file cannot be read."""
+    first: Whereabouts = functools.partial(away, tier)
     return Pool(
         tier=tier,
         members=[
@@ -188,6 +198,7 @@ def _pool(
                     url=url if number == 0 else each.endpoint or "",
                     settings=each,
                     observer=observer,
+                    away=first if number == 0 else None,
                 ),
                 settings=each,
             )

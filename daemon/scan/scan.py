@@ -165,7 +165,11 @@ async def _workbench(settings: Settings, scratch: Path) -> AsyncIterator[_Bench]
         )
         await servers
         tiers = build_tiers(
-            tier_settings, fleet.endpoint, toolbox=NoTools(), loop=settings.tools.loop
+            tier_settings,
+            fleet.endpoint,
+            away=fleet.away,
+            toolbox=NoTools(),
+            loop=settings.tools.loop,
         )
         stack.push_async_callback(tiers.aclose)
         folded: collections.deque[Folded] = collections.deque()

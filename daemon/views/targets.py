@@ -11,21 +11,10 @@ from tiers.llm.breaker import BreakerState
 from tiers.llm.endpoint import Endpoint
 from tiers.llm.pool import Pool
 from tiers.llm.requests import read_key
-from tiers.runtime.states import ServerState, ServerStatus
+from tiers.runtime.states import ServerStatus
 from tiers.vocabulary import TierName
 
-_LOADING = frozenset({ServerState.ABSENT, ServerState.STARTING, ServerState.LOADING})
 _SOON, _LATER = 2.0, 15.0
-
-_SAID = {
-    ServerState.ABSENT: "its server was not started yet",
-    ServerState.STARTING: "its server is starting",
-    ServerState.LOADING: "its server is reading the model",
-    ServerState.STALLED: "its server made no progress and is being replaced",
-    ServerState.COOLING: "its server ended and is started again in a while",
-    ServerState.FAILED: "its server cannot run",
-    ServerState.STOPPED: "its server was stopped",
-}
 
 
 class TargetsView:
@@ -54,8 +43,9 @@ class TargetsView:
         detail, served, loading = "", endpoint.client.model or settings.model, False
         if endpoint.own:
             status = self._server(tier)
-            detail = "" if status.state.serves else status.detail or _SAID[status.state]
-            served, loading = status.model, status.state in _LOADING and not status.detail
+            served = status.model
+            if (away := status.away) is not None:
+                detail, loading = away.why, away.loading
         elif endpoint.state is BreakerState.OPEN:
             # A single endpoint is always asked: its own words are the best there are.
             detail = endpoint.why if len(pool.endpoints) > 1 else ""

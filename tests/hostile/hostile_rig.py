@@ -192,6 +192,7 @@ async def hostile_rig(
     tiers = build_tiers(
         settings.tiers.by_name(),
         lambda tier: endpoint.url,
+        away=lambda tier: None,
         toolbox=tools,
         loop=settings.tools.loop,
         effects=EffectsView(database=database),

@@ -105,6 +105,7 @@ async def tiers_over(
     tiers = build_tiers(
         dict.fromkeys(TierName, settings),
         lambda tier: settings.endpoint or "",
+        away=lambda tier: None,
         toolbox=box or Box(),
         loop=ToolLoopSettings(),
     )

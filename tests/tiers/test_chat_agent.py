@@ -400,7 +400,9 @@ async def test_the_bundled_models_answer_through_everything(tmp_path: Path) -> N
     fleet = Fleet(settings, tmp_path, environ={})
     await fleet.start()
     box = Box()
-    tiers = build_tiers(settings, fleet.endpoint, toolbox=box, loop=ToolLoopSettings())
+    tiers = build_tiers(
+        settings, fleet.endpoint, away=fleet.away, toolbox=box, loop=ToolLoopSettings()
+    )
     try:
         events = await ask(tiers.chat, "how full is /var?")
         assert box.called[0] == ("disk_usage", {"path": "/var"})

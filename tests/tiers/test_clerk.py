@@ -176,7 +176,13 @@ async def test_the_meta_tier_is_never_asked(scripted: ScriptedEndpoint) -> None:
     elsewhere = {"endpoint": scripted.url, "backend": "openai"}
     settings = {tier: default_tier(tier) for tier in TierName}
     settings[TierName.META] = settings[TierName.META].model_copy(update=elsewhere)
-    tiers = build_tiers(settings, lambda tier: scripted.url, toolbox=Box(), loop=ToolLoopSettings())
+    tiers = build_tiers(
+        settings,
+        lambda tier: scripted.url,
+        away=lambda tier: None,
+        toolbox=Box(),
+        loop=ToolLoopSettings(),
+    )
     try:
         text, _ = await tiers.clerk.write(asked(prompt("title")), Errand.TITLE)
         assert json.loads(text)["title"]
@@ -184,7 +190,13 @@ async def test_the_meta_tier_is_never_asked(scripted: ScriptedEndpoint) -> None:
     finally:
         await tiers.aclose()
     settings[TierName.REVIEW] = settings[TierName.REVIEW].model_copy(update=elsewhere)
-    tiers = build_tiers(settings, lambda tier: scripted.url, toolbox=Box(), loop=ToolLoopSettings())
+    tiers = build_tiers(
+        settings,
+        lambda tier: scripted.url,
+        away=lambda tier: None,
+        toolbox=Box(),
+        loop=ToolLoopSettings(),
+    )
     try:
         scripted.script.append(chat_reply('{"title": "Disk"}'))
         text, _ = await tiers.clerk.write(asked(prompt("title")), Errand.TITLE)
@@ -197,7 +209,11 @@ async def test_the_meta_tier_is_never_asked(scripted: ScriptedEndpoint) -> None:
 async def test_with_the_bundled_models_code_writes() -> None:
     settings = {tier: default_tier(tier) for tier in TierName}
     tiers = build_tiers(
-        settings, lambda tier: "http://127.0.0.1:9", toolbox=Box(), loop=ToolLoopSettings()
+        settings,
+        lambda tier: "http://127.0.0.1:9",
+        away=lambda tier: None,
+        toolbox=Box(),
+        loop=ToolLoopSettings(),
     )
     try:
         text, usage = await tiers.clerk.write(asked(prompt("tags")), Errand.TAGS)

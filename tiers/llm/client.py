@@ -25,6 +25,7 @@ from tiers.errors import (
     Trouble,
 )
 from tiers.llm.admission import Admission
+from tiers.llm.away import Whereabouts
 from tiers.llm.counting import TokenCounter, with_estimates
 from tiers.llm.dialect import Dialect
 from tiers.llm.measuring import CallMeter
@@ -58,7 +59,7 @@ _MOST_LESSONS = 4
 
 class LlmClient:
     """Talks to one endpoint on behalf of one tier. `name` is the tier's, for sentences; `model`
-    None takes the first that is served."""
+    None takes the first that is served; nothing is asked while `away` says why not."""
 
     def __init__(
         self,
@@ -75,13 +76,19 @@ class LlmClient:
         temperature: float | None = None,
         context: int | None = None,
         observer: CallObserver | None = None,
+        away: Whereabouts | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._backend = backend
         self._observer = observer or NoCallObserver()
         self._temperature = temperature
         self._http = Transport(
-            name=name, url=url, api_key=api_key, connections=parallel, transport=transport
+            name=name,
+            url=url,
+            api_key=api_key,
+            connections=parallel,
+            away=away,
+            transport=transport,
         )
         self._counter = TokenCounter(http=self._http, backend=backend)
         self._dialect = Dialect(backend=backend)
@@ -93,7 +100,13 @@ class LlmClient:
 
     @classmethod
     def for_tier(
-        cls, *, name: str, url: str, settings: TierSettings, observer: CallObserver | None = None
+        cls,
+        *,
+        name: str,
+        url: str,
+        settings: TierSettings,
+        observer: CallObserver | None = None,
+        away: Whereabouts | None = None,
     ) -> LlmClient:
         """The client of a tier. Raises `TierRefusedError` when its key file cannot be read."""
         named = (
@@ -112,6 +125,7 @@ class LlmClient:
             temperature=settings.temperature,
             context=settings.context,
             observer=observer,
+            away=away,
         )
 
     @property

@@ -12,6 +12,7 @@ import httpx2
 import orjson
 
 from tiers.errors import TierUnavailableError, Trouble
+from tiers.llm.away import Whereabouts
 from tiers.llm.faults import fault_from_response, fault_from_transport
 from tiers.llm.wire import mapping
 
@@ -20,10 +21,12 @@ _CONNECT_SECONDS = 5.0
 # llama-server closes a connection after 5 s of silence: let go of it before that, or a call
 # may be written into a connection that is being closed.
 _KEEPALIVE_SECONDS = 4.0
+_BEFORE_HEADERS = "http11.send_request_headers.started"
 
 
 class Transport:
-    """Sends requests to one endpoint. `name` is the tier's, for sentences."""
+    """Sends requests to one endpoint. `name` is the tier's, for sentences; nothing is sent while
+    `away` says why not."""
 
     def __init__(
         self,
@@ -32,9 +35,11 @@ class Transport:
         url: str,
         api_key: str | None = None,
         connections: int = 8,
+        away: Whereabouts | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
+        self._away = away
         self.url = url.rstrip("/").removesuffix("/v1")
         headers = {"Content-Type": "application/json"}
         if api_key:
@@ -84,9 +89,13 @@ class Transport:
     ) -> AsyncIterator[httpx2.Response]:
         """A successful response whose body is not read yet. Raises `TierError`; leaving the
         block closes the connection, which makes llama-server stop generating."""
+        self._admit()
         content = orjson.dumps(body) if body is not None else None
+        extensions = {"trace": self._traced} if self._away is not None else None
         try:
-            sending = self._client.stream(method, path, content=content, headers=headers)
+            sending = self._client.stream(
+                method, path, content=content, headers=headers, extensions=extensions
+            )
             async with sending as response:
                 if response.status_code >= 400:
                     raise fault_from_response(
@@ -99,6 +108,16 @@ class Transport:
                 yield response
         except httpx2.HTTPError as error:
             raise fault_from_transport(error, name=self.name, url=self.url) from error
+
+    def _admit(self) -> None:
+        if self._away is not None and (away := self._away()) is not None:
+            raise away.error(self.name)
+
+    async def _traced(self, event: str, _: Mapping[str, Any]) -> None:
+        """The connection stands and nothing was said yet. Whoever took it is our server if that
+        has its port even now: the server may have ended, and the port been taken, before."""
+        if event == _BEFORE_HEADERS:
+            self._admit()
 
     async def read(self, response: httpx2.Response) -> bytes:
         """The whole body. Raises `TierUnavailableError` for one larger than any answer may be."""

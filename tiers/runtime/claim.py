@@ -53,19 +53,6 @@ def claim_port(*, tier: TierName, host: str, port: int, state_dir: Path) -> None
     )
 
 
-def listens(pid: int, port: int) -> bool:
-    """Whether this process, or one that it started, has the port, and not one that was quicker."""
-    try:
-        process = psutil.Process(pid)
-        return any(
-            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-            for each in (process, *process.children(recursive=True))
-            for connection in each.net_connections(kind="tcp")
-        )
-    except psutil.Error:
-        return False
-
-
 def resident_bytes(pid: int) -> int | None:
     """The memory of a process, None when it is gone."""
     try:

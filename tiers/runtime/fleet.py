@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tiers.config import TierSettings
 from tiers.errors import TierRefusedError
+from tiers.llm.away import Away
 from tiers.llm.requests import read_key
 from tiers.runtime.binary import Binary, find_binary
 from tiers.runtime.errors import MisconfiguredError
@@ -46,7 +47,7 @@ class Fleet:
     ) -> None:
         """`builds` is where own llama-servers are; that of the state folder without."""
         self._builds = builds or builds_folder(state_dir)
-        self._settings = dict(settings)
+        self._settings = {tier: _by_number(each) for tier, each in settings.items()}
         self._state_dir = state_dir
         self._environ = os.environ if environ is None else environ
         self._policy = policy
@@ -98,12 +99,7 @@ class Fleet:
 
     def status(self) -> list[ServerStatus]:
         """One per tier, in the order of the tiers."""
-        found = []
-        for tier, settings in self._settings.items():
-            if tier in self._servers:
-                found.append(self._servers[tier].status())
-            else:
-                found.append(self._fixed.get(tier) or self._without_server(tier, settings))
+        found = [self._status_of(tier) for tier in self._settings]
         return sorted(found, key=lambda status: list(TierName).index(status.tier))
 
     def endpoint(self, tier: TierName) -> str:
@@ -113,6 +109,17 @@ class Fleet:
         if settings.endpoint is not None:
             return settings.endpoint
         return url_of(connect_host(settings.host), self._ports[tier])
+
+    def away(self, tier: TierName) -> Away | None:
+        """Why the tier's model is not to be asked where `endpoint` says: our server does not serve,
+        and somebody else may listen there. None while it may be, and for a server that is not
+        ours. Raises `KeyError` for a tier that is not configured."""
+        return self._status_of(tier).away if self._settings[tier].own_server else None
+
+    def _status_of(self, tier: TierName) -> ServerStatus:
+        if (server := self._servers.get(tier)) is not None:
+            return server.status()
+        return self._fixed.get(tier) or self._without_server(tier, self._settings[tier])
 
     async def _start_one(
         self, tier: TierName, binary: Binary | str, on_progress: OnStatus | None
@@ -167,3 +174,10 @@ class Fleet:
             detail=problem or ("" if settings.own_server else _ELSEWHERE),
             since=datetime.now(UTC),
         )
+
+
+def _by_number(settings: TierSettings) -> TierSettings:
+    """`localhost` may be two addresses: where ours listens on one, anybody may on the other."""
+    if settings.own_server and settings.host == "localhost":
+        return settings.model_copy(update={"host": "127.0.0.1"})
+    return settings

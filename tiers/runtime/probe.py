@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 _MAX_BYTES = 256 * 1024
 
 
 async def get(
-    *, host: str, port: int, path: str, seconds: float, api_key: str | None = None
+    *,
+    host: str,
+    port: int,
+    path: str,
+    seconds: float,
+    holds: Callable[[], bool],
+    api_key: str | None = None,
 ) -> tuple[int, str] | None:
-    """Status and body; None when nothing answers HTTP there in time."""
+    """Status and body; None when nothing answers HTTP there in time. `holds` is whether our server
+    has the port: asked before the connection, and again before anything is said on it."""
+    if not holds():
+        return None
     where = f"[{host}]" if ":" in host else host
     request = f"GET {path} HTTP/1.0\r\nHost: {where}:{port}\r\nConnection: close\r\n"
     if api_key is not None:
@@ -20,6 +30,8 @@ async def get(
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port, limit=_MAX_BYTES)
+            if not holds():
+                return None
             writer.write(request.encode("ascii") + b"\r\n")
             await writer.drain()
             raw = b""

@@ -21,9 +21,10 @@ import psutil
 from tiers.nofollow import no_follow
 from tiers.runtime import probe
 from tiers.runtime.binary import Binary
-from tiers.runtime.claim import claim_port, end_left_over, listens, resident_bytes
+from tiers.runtime.claim import claim_port, end_left_over, resident_bytes
 from tiers.runtime.errors import MisconfiguredError, RuntimeFaultError
 from tiers.runtime.flags import ServerFlags, connect_host
+from tiers.runtime.listener import Listener, listener_of
 from tiers.runtime.liveness import (
     Liveness,
     LivenessLimits,
@@ -79,6 +80,8 @@ class LlamaServer:
         self._task: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()
         self._pid: int | None = None
+        self._listener: Listener | None = None
+        """Of the process that runs now, once it was seen to have the port."""
         self._resident: int | None = None
         self._work: ServerWork | None = None
         self._state = ServerState.ABSENT
@@ -110,17 +113,22 @@ class LlamaServer:
         self._set(ServerState.STOPPED, why)
 
     def status(self) -> ServerStatus:
-        """What is known right now."""
+        """What is known right now. A server that left its port does not serve, also before its
+        end is noticed: anybody may have the port by then."""
+        state, detail = self._state, self._detail
+        if state.serves and not self._holds_port():
+            state = ServerState.COOLING
+            detail = f"llama-server {self._tier} left its port {self._flags.port}: it has ended."
         return ServerStatus(
             tier=self._tier,
-            state=self._state,
+            state=state,
             model=self._flags.alias,
             url=self._flags.url,
             port=self._flags.port,
             pid=self._pid,
             restarts=max(0, self._starts - 1),
             rss_bytes=self._resident,
-            detail=self._detail,
+            detail=detail,
             since=self._since,
             work=self._work,
         )
@@ -174,7 +182,7 @@ class LlamaServer:
             log=self._log.path,
             api_key=self._api_key,
         )
-        self._pid = process.pid
+        self._pid, self._listener = process.pid, None
         gently = loading = True
         try:
             await asyncio.to_thread(self._note_pid, process.pid)
@@ -207,14 +215,10 @@ class LlamaServer:
         until = self._clock() + self._load_seconds
         pause = _POLL_FIRST
         while not exited.done():
-            answer = await self._get("/health", exited)
+            answer = await self._get("/health", pid, exited)
             if exited.done():
                 break
-            if (
-                answer is not None
-                and answer[0] == 200
-                and await asyncio.to_thread(listens, pid, self._flags.port)
-            ):
+            if answer is not None and answer[0] == 200:
                 return None
             if answer is not None and answer[0] == 503:
                 self._set(ServerState.LOADING)
@@ -233,7 +237,7 @@ class LlamaServer:
         known = Liveness(answered_at=now, advanced_at=now)
         while True:
             await asyncio.wait({exited}, timeout=self._limits.check_seconds)
-            answer = None if exited.done() else await self._get("/metrics", exited)
+            answer = None if exited.done() else await self._get("/metrics", pid, exited)
             if exited.done():
                 return ""
             now = self._clock()
@@ -251,8 +255,13 @@ class LlamaServer:
                 await asyncio.to_thread(self._log.rotate)
             self._resident = await asyncio.to_thread(resident_bytes, pid)
 
-    async def _get(self, path: str, exited: asyncio.Task[int]) -> tuple[int, str] | None:
-        """A probe that ends at once when the process does."""
+    async def _get(self, path: str, pid: int, exited: asyncio.Task[int]) -> tuple[int, str] | None:
+        """A probe that ends at once when the process does. Nothing is sent to a port that the
+        process does not have."""
+        if not self._holds_port():
+            self._listener = await asyncio.to_thread(
+                listener_of, pid, host=connect_host(self._flags.host), port=self._flags.port
+            )
         seconds = min(_PROBE_SECONDS, self._limits.answer_seconds)
         asked = asyncio.create_task(
             probe.get(
@@ -260,6 +269,7 @@ class LlamaServer:
                 port=self._flags.port,
                 path=path,
                 seconds=seconds,
+                holds=self._holds_port,
                 api_key=self._api_key,
             )
         )
@@ -270,6 +280,9 @@ class LlamaServer:
             asked.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asked
+
+    def _holds_port(self) -> bool:
+        return self._listener is not None and self._listener.open()
 
     # --- effects that block shortly, in a thread
 
@@ -337,7 +350,7 @@ class LlamaServer:
         turns = self._state.serves and state.serves
         self._state, self._detail = state, detail
         if state in _WITHOUT_PROCESS:
-            self._pid = self._resident = self._work = None
+            self._pid = self._resident = self._work = self._listener = None
         if turns:
             return
         self._since = datetime.now(UTC)

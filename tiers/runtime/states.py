@@ -19,6 +19,7 @@ import dataclasses
 import enum
 from datetime import datetime
 
+from tiers.llm.away import Away
 from tiers.runtime.work import ServerWork
 from tiers.vocabulary import TierName
 
@@ -42,6 +43,18 @@ class ServerState(enum.StrEnum):
         return self in (ServerState.READY, ServerState.BUSY)
 
 
+_LOADING = frozenset({ServerState.ABSENT, ServerState.STARTING, ServerState.LOADING})
+_SAID = {
+    ServerState.ABSENT: "its server was not started yet",
+    ServerState.STARTING: "its server is starting",
+    ServerState.LOADING: "its server is reading the model",
+    ServerState.STALLED: "its server made no progress and is being replaced",
+    ServerState.COOLING: "its server ended and is started again in a while",
+    ServerState.FAILED: "its server cannot run",
+    ServerState.STOPPED: "its server was stopped",
+}
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
     """What is known about one server or endpoint. `detail` is a sentence, empty when all is
@@ -59,3 +72,11 @@ class ServerStatus:
     detail: str
     since: datetime
     work: ServerWork | None = None
+
+    @property
+    def away(self) -> Away | None:
+        """Why the server is not to be asked, None while it serves."""
+        if self.state.serves:
+            return None
+        loading = self.state in _LOADING and not self.detail
+        return Away(why=self.detail or _SAID[self.state], loading=loading)
