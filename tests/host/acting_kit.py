@@ -270,6 +270,14 @@ class Acting:
         text = self.debian.say("cat", "/root/notices")
         return [json.loads(line) for line in text.splitlines()]
 
+    def noticed(self, words: str) -> None:
+        """Waits for a notice with these words in its title."""
+        self.debian.until(
+            lambda: any(words in notice["title"] for notice in self.notices()),
+            seconds=60,
+            what=f"told: {words}",
+        )
+
     def remembered(self, words: str, incident: int) -> str:
         """The outcome of an incident, as the memory has it."""
 

@@ -150,6 +150,7 @@ def test_a_crash_loop_is_proposed_approved_done_and_remembered(acting: Acting) -
     shown = acting.debian.say("triaged", "proposals", "show", proposal["code"])
     for words in (proposal["content_hash"], "systemd vouches for it", "never done here before"):
         assert words in shown
+    acting.noticed(f"{proposal['code']}: restart webby.service?")
     before = acting.property("InvocationID", "webby")
     acting.good("webby")
     done = acting.approve(proposal["code"])
@@ -165,9 +166,7 @@ def test_a_crash_loop_is_proposed_approved_done_and_remembered(acting: Acting) -
     assert again.returncode != 0, "once"
     acting.closed(proposal["incident_id"])
     assert "restart webby.service: done" in acting.remembered("webby", proposal["incident_id"])
-    titles = [notice["title"] for notice in acting.notices()]
-    assert any(f"{proposal['code']}: restart webby.service?" in title for title in titles)
-    assert any("done: restart webby.service" in title for title in titles)
+    acting.noticed("done: restart webby.service")
     assert "the chain holds" in acting.as_triaged("audit", "verify")
 
 
@@ -189,11 +188,7 @@ def test_a_restart_that_failed_is_never_called_a_success(acting: Acting) -> None
     )
     answer = acting.chat("did the restart of nodir work?").lower()
     assert "failed" in answer
-    acting.debian.until(
-        lambda: any("FAILED: restart nodir" in note["title"] for note in acting.notices()),
-        seconds=60,
-        what="told",
-    )
+    acting.noticed("FAILED: restart nodir")
     assert not any("done: restart nodir" in note["title"] for note in acting.notices())
     tallies = acting.json("status")["actions"]["tallies"]
     counted = {(row["kind"], row["outcome"]): row["count"] for row in tallies}
