@@ -5,16 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from daemon.escalation import states
 from daemon.escalation.conditions import Condition, PatternFacts, condition_for
 from daemon.escalation.kinship import Kin, cause_of
+from daemon.escalation.leading import Values, added, hosts_of, may_ask_again, new_leader
+from daemon.escalation.occurrences import Occurrence, first_of, occurrence_of, show
 from daemon.escalation.offers import says_down
 from daemon.escalation.states import Happening, State
 from daemon.escalation.titles import title_of
 from daemon.intake.correlate import UNSURE_KEY, judged_key
-from daemon.store import incident_queries, incidents, patterns, transitions
-from daemon.store.incidents import How, NewEvidence, NewIncident, Opened, PatternCount
+from daemon.store import (
+    assessments,
+    incident_queries,
+    incidents,
+    patterns,
+    transitions,
+)
+from daemon.store.incidents import How, NewIncident, Opened, PatternCount
 from daemon.store.patterns import PatternRow
 from daemon.store.work import Work
 from tiers.vocabulary import Category, Provenance, Severity
@@ -55,24 +64,26 @@ class Attacher:
 
         Bounded: over the limit of new incidents a minute, further ones become one storm.
         """
-        taken = await patterns.take_unattached(work, fingerprints=[row.fingerprint])
-        count = taken.get(row.fingerprint, 0)
-        if not count:
+        taken = await patterns.take_to_attach(work, row.fingerprint)
+        if taken is None:
             return None
+        gained = taken.values or _values(row)
         own = judged_key(unit=row.unit, category=category)
         key = row.correlation or own
         if key == UNSURE_KEY and await incident_queries.is_live(work.connection, own):
             key = own  # not sure alone, but its program is in trouble: it belongs there
         if key == UNSURE_KEY:
             severity = Severity.WARNING  # nobody vouches for more, and meta has better to do
-        storm = self._storming() and not await incident_queries.is_live(work.connection, key)
+        live = await incident_queries.is_live(work.connection, key)
+        storm = self._storming() and not live
+        said = None if live else await occurrence_of(work, row, naming=hosts_of(gained))
         condition = Condition() if storm else condition_for([_facts(row)])
         opened = await incidents.open_or_join(
             work,
             NewIncident(
                 severity=severity,
                 category=category,
-                title=_title(row, key=STORM_KEY if storm else key),
+                title=_title(row, said or first_of(row), key=STORM_KEY if storm else key),
                 unit="" if storm or key == UNSURE_KEY else row.unit,
                 correlation=STORM_KEY if storm else key,
                 at=row.last_seen,
@@ -81,7 +92,10 @@ class Attacher:
             ),
             reopen_seconds=self._reopen_seconds,
         )
-        fresh = await self._feed(work, opened, row, count)
+        recent, fresh = await _feed(work, opened, row, taken.count, gained)
+        if fresh or opened.how is not How.JOINED:
+            said = said or await occurrence_of(work, row, naming=hosts_of(gained))
+            await show(work, opened.incident.id, row, said, count=recent)
         await _widen(work, opened, condition)
         if opened.how is not How.JOINED:
             self._opened.append(self._clock())
@@ -91,41 +105,13 @@ class Attacher:
             await _reopen_for_review(work, opened, row, why=f"now {opened.incident.severity.value}")
         elif fresh and await _is_first_of_down(work, opened, row):
             await _reopen_for_review(work, opened, row, why="systemd says now that it is down")
-        return Attached(opened=opened, count=count, storm=storm)
-
-    async def _feed(self, work: Work, opened: Opened, row: PatternRow, count: int) -> bool:
-        """True when the incident did not know the pattern yet."""
-        incident_id = opened.incident.id
-        known = await incident_queries.has_pattern(work.connection, incident_id, row.fingerprint)
-        await incidents.add_patterns(
-            work,
-            incident_id=incident_id,
-            counts=[
-                PatternCount(
-                    fingerprint=row.fingerprint,
-                    count=count,
-                    first_at=row.first_seen if count >= row.count else row.last_seen,
-                    last_at=row.last_seen,
-                    top_values=_values(row),
-                )
-            ],
-        )
-        if not known:
-            await incidents.add_evidence(
-                work,
-                incident_id=incident_id,
-                items=[
-                    NewEvidence(
-                        provenance=row.provenance,
-                        source=f"{row.source_kind}/{row.unit or 'unknown'}",
-                        text=row.sample,
-                        at=row.first_seen,
-                        count=count,
-                        fingerprint=row.fingerprint,
-                    )
-                ],
-            )
-        return not known
+        elif leader := await _new_leader(work, opened):
+            said = await occurrence_of(work, row, naming=(leader,))
+            if not fresh:
+                await show(work, opened.incident.id, row, said, count=recent)
+            why = f"{leader} leads now, of which the last answer did not know"
+            await _reopen_for_review(work, opened, row, why=why, said=said)
+        return Attached(opened=opened, count=taken.count, storm=storm)
 
     async def _link(self, work: Work, opened: Opened) -> None:
         """Looks for a cause among the live incidents, and for what this one is the cause of."""
@@ -147,6 +133,42 @@ class Attacher:
         while self._opened and now - self._opened[0] > _STORM_WINDOW:
             self._opened.popleft()
         return len(self._opened) >= self._max_new
+
+
+async def _feed(
+    work: Work, opened: Opened, row: PatternRow, count: int, gained: Values
+) -> tuple[int, bool]:
+    """Counts on an incident that is locked. Returns how many are recent, and whether the
+    pattern was not known there."""
+    shown = await incident_queries.patterns_of(work.connection, opened.incident.id)
+    known = next((entry for entry in shown if entry.fingerprint == row.fingerprint), None)
+    await incidents.add_patterns(
+        work,
+        incident_id=opened.incident.id,
+        counts=[
+            PatternCount(
+                fingerprint=row.fingerprint,
+                count=count,
+                first_at=row.first_seen if count >= row.count else row.last_seen,
+                last_at=row.last_seen,
+                top_values=added(known.top_values if known else (), gained, most=count),
+                recent_values=added(known.recent_values if known else (), gained, most=count),
+            )
+        ],
+    )
+    return (known.recent_count if known else 0) + count, known is None
+
+
+async def _new_leader(work: Work, opened: Opened) -> str | None:
+    """A host that leads since the incident was answered, if it may be asked about already."""
+    if State(opened.incident.state) not in (State.WATCHING, State.ATTENTION):
+        return None
+    shown = await incident_queries.patterns_of(work.connection, opened.incident.id)
+    leader = new_leader(shown)
+    if leader is None:
+        return None
+    answers = await assessments.of_incident(work.connection, opened.incident.id)
+    return leader if may_ask_again([a.at for a in answers], now=datetime.now(tz=UTC)) else None
 
 
 async def _is_first_of_down(work: Work, opened: Opened, row: PatternRow) -> bool:
@@ -172,13 +194,17 @@ async def _widen(work: Work, opened: Opened, condition: Condition) -> None:
         )
 
 
-async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow, *, why: str) -> None:
-    """An incident that was understood, and of which more is known now, is looked at again."""
+async def _reopen_for_review(
+    work: Work, opened: Opened, row: PatternRow, *, why: str, said: Occurrence | None = None
+) -> None:
+    """An incident that was understood, and of which more is known now, is looked at again,
+    under the title of what was `said`."""
     incident = opened.incident
     state = State(incident.state)
     if state not in (State.WATCHING, State.ATTENTION):
         return
-    title = title_of(unit=row.unit, text=row.sample, rule=row.rule)
+    words = row.sample if said is None else said.text
+    title = title_of(unit=row.unit, text=words, rule=row.rule)
     await transitions.apply(
         work,
         [
@@ -190,6 +216,7 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow, *, why
                 happening=Happening.WORSENED.value,
                 actor="daemon",
                 reason=f"{why}: {title}",
+                title=None if said is None else title,
                 attempts=0,
                 detail={"fingerprints": [row.fingerprint]},
             )
@@ -197,12 +224,12 @@ async def _reopen_for_review(work: Work, opened: Opened, row: PatternRow, *, why
     )
 
 
-def _title(row: PatternRow, *, key: str) -> str:
+def _title(row: PatternRow, said: Occurrence, *, key: str) -> str:
     if key == STORM_KEY:
         return "Storm: more incidents a minute than are opened one by one"
     if key == UNSURE_KEY:
         return "Patterns that may need attention; the trigger tier is not sure about any of them"
-    return title_of(unit=row.unit, text=row.sample, rule=row.rule)
+    return title_of(unit=row.unit, text=said.text, rule=row.rule)
 
 
 def _facts(row: PatternRow) -> PatternFacts:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from daemon.escalation.conditions import Condition
 from daemon.escalation.hogs import find_hogs
+from daemon.escalation.leading import Values, leading_now, recents
 from daemon.escalation.measure import UnitTimes, steady_units
 from daemon.escalation.offers import Grounds, Hog, Offer, offers_for
 from daemon.store import action_past, actions, assessments, events, incident_queries, patterns
@@ -15,7 +15,7 @@ from daemon.store.action_past import OutcomeRow
 from daemon.store.actions import ActionRow
 from daemon.store.assessments import AssessmentRow
 from daemon.store.incident_queries import EvidenceRow, IncidentPattern
-from daemon.store.incidents import Incident
+from daemon.store.incidents import Incident, Recent
 from daemon.store.pool import Database
 from tiers.causes import causes_for
 from tiers.contracts import Case, Evidence, Recall
@@ -37,7 +37,6 @@ _TRUST = {
     Provenance.OPERATOR.value: 3,
     Provenance.TEXT.value: 4,
 }
-_LEADING_KINDS = {"ip", "host", "user"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +54,16 @@ class Findings:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
     """A case, and what stands behind each action that it offers, by its code. `tried` are codes of
-    actions that were asked for before, for this incident; `well` are units of it that run again."""
+    actions that were asked for before, for this incident; `well` are units of it that run again.
+    `leading` are whom it names most now, `rests_on` what it counts of each pattern since it was
+    last settled."""
 
     case: Case
     offers: Mapping[str, Offer]
     tried: frozenset[str] = frozenset()
     well: frozenset[str] = frozenset()
+    leading: Values = ()
+    rests_on: Sequence[Recent] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ class Casebook:
         """The case of an incident as it is now."""
         found = await self._findings(incident)
         ordered = ordered_evidence(found)
-        leading = leading_values(found.patterns)
+        leading = leading_now(found.patterns)
         similar = await self._recall.similar(
             text=memory_text(incident.title, found.patterns), limit=self._similar
         )
@@ -138,7 +141,14 @@ class Casebook:
             earlier=tuple(f"{said.tier}: {said.summary}" for said in found.assessments[-3:]),
         )
         tried = frozenset(f"{row.kind}:{row.target}" for row in found.actions)
-        return CaseFile(case=case, offers=offers, tried=tried, well=_back(well))
+        return CaseFile(
+            case=case,
+            offers=offers,
+            tried=tried,
+            well=_back(well),
+            leading=leading,
+            rests_on=recents(found.patterns),
+        )
 
     async def _foreign(self, evidence: Sequence[EvidenceRow]) -> frozenset[str]:
         """Patterns that were seen on another host last. Daemons of several hosts may share one
@@ -179,8 +189,11 @@ class Casebook:
 
 
 def ordered_evidence(found: Findings) -> tuple[Evidence, ...]:
-    """Best first: who vouches for it, then how often it came, then when. Counts are today's."""
-    counts = {entry.fingerprint: entry.count for entry in found.patterns}
+    """Best first: who vouches for it, then what is said now, how often it came, and when."""
+    counts = counts_of(found.evidence, found.patterns)
+    recent = {entry.fingerprint for entry in found.patterns if entry.recent_count}
+    last = {row.fingerprint: row.ref for row in found.evidence}
+    now = {row.ref for row in found.evidence if row.fingerprint in recent} & set(last.values())
     evidence = [
         Evidence(
             ref=row.ref,
@@ -188,12 +201,28 @@ def ordered_evidence(found: Findings) -> tuple[Evidence, ...]:
             source=row.source,
             text=row.text[:_MAX_TEXT],
             at=row.at,
-            count=counts.get(row.fingerprint or "", row.count),
+            count=counts[row.ref],
         )
         for row in found.evidence
     ]
-    evidence.sort(key=lambda e: (_TRUST[e.provenance.value], -e.count, e.at))
+    evidence.sort(key=lambda e: (_TRUST[e.provenance.value], e.ref not in now, -e.count, e.at))
     return tuple(evidence[:MAX_EVIDENCE])
+
+
+def counts_of(
+    evidence: Sequence[EvidenceRow], shown: Sequence[IncidentPattern]
+) -> Mapping[str, int]:
+    """How many occurrences each piece of evidence stands for today, by its reference. Of several
+    pieces of one pattern the last stands for what came since it was added."""
+    counts = {row.ref: row.count for row in evidence}
+    totals = {entry.fingerprint: entry.count for entry in shown}
+    last = {row.fingerprint: row.ref for row in evidence if row.fingerprint in totals}
+    for fingerprint, ref in last.items():
+        earlier = sum(
+            row.count for row in evidence if row.fingerprint == fingerprint and row.ref != ref
+        )
+        counts[ref] = max(1, totals[fingerprint or ""] - earlier)
+    return counts
 
 
 def _here(row: EvidenceRow, foreign: frozenset[str]) -> EvidenceRow:
@@ -201,24 +230,6 @@ def _here(row: EvidenceRow, foreign: frozenset[str]) -> EvidenceRow:
     if row.fingerprint not in foreign:
         return row
     return dataclasses.replace(row, provenance=Provenance.TEXT.value)
-
-
-def leading_values(
-    shown: Sequence[IncidentPattern], *, limit: int = 10
-) -> tuple[tuple[str, str, int], ...]:
-    """The remote hosts and users that an incident's patterns name most, as (kind, value, count).
-
-    The same value in several patterns of one incident is one attacker: its largest count stands,
-    because the patterns are often several lines about each attempt.
-    """
-    most: Counter[tuple[str, str]] = Counter()
-    for entry in shown:
-        for kind, value, count in entry.top_values:
-            if str(kind) in _LEADING_KINDS:
-                pair = (str(kind), str(value))
-                most[pair] = max(most[pair], int(count))
-    ranked = sorted(most.items(), key=lambda item: (-item[1], item[0]))
-    return tuple((kind, value, count) for (kind, value), count in ranked[:limit])
 
 
 def memory_text(title: str, shown: Sequence[IncidentPattern]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from daemon.actions.action import Value
 from daemon.actions.host.process_names import named_harmlessly
 from daemon.escalation.conditions import Condition
+from daemon.escalation.leading import OFFERED
 from daemon.store.incident_queries import EvidenceRow, IncidentPattern
 from tiers.contracts import ActionChoice
 from tiers.vocabulary import Category, Provenance
@@ -210,7 +211,7 @@ def _for_addresses(grounds: Grounds) -> list[Offer]:
             evidence=tuple(row.ref for row in grounds.evidence if address in row.text),
             fingerprints=_fingerprints(grounds),
         )
-        for address in addresses[:3]
+        for address in addresses[:OFFERED]
     ]
 
 

@@ -17,6 +17,7 @@ from daemon.actions.requests import Requests
 from daemon.escalation import states
 from daemon.escalation.asking import ask_for, ask_for_aid
 from daemon.escalation.casebook import MAX_EVIDENCE, Casebook, CaseFile
+from daemon.escalation.leading import left_of, may_ask_again, newcomer, recents, rested_on
 from daemon.escalation.offers import says_down
 from daemon.escalation.settle import (
     Settlement,
@@ -203,6 +204,9 @@ class Worker:
             await _record(work, incident, answer, settled)
             asked = await self._ask(work, incident, file, answer, settled)
             news = await _news(work, current, case)
+            if (target, Happening.WORSENED) in states.TRANSITIONS:
+                leader = await _answered(work, incident.id, file)
+                news = news or leader
             if news and (target, Happening.WORSENED) in states.TRANSITIONS:
                 await transitions.apply(work, [_worsened(current, target, why=news)])
                 target = states.after(target, Happening.WORSENED)
@@ -283,6 +287,8 @@ class Worker:
                     )
                 ],
             )
+            if moved and file is not None:
+                await _answered(work, incident.id, file)
             if moved and file is not None and self._requests is not None:
                 await ask_for_aid(work, incident_id=incident.id, file=file, requests=self._requests)
             return bool(moved)
@@ -347,6 +353,23 @@ async def _record(
     await assessments.record_plan(
         work, incident_id=incident.id, plan=answer, disposition=settled.disposition.value
     )
+
+
+async def _answered(work: Work, incident_id: int, file: CaseFile) -> str:
+    """Notes what a settled incident was settled by. Returns who leads what came meanwhile, in a
+    sentence, where that is somebody new and worth another answer already; else ""."""
+    shown = await incident_queries.patterns_of(work.connection, incident_id)
+    left = left_of(recents(shown), file.rests_on)
+    leader = newcomer(left, answered=file.leading)
+    answers = await assessments.of_incident(work.connection, incident_id)
+    if leader is not None and not may_ask_again(
+        [said.at for said in answers], now=datetime.now(tz=UTC)
+    ):
+        leader = None
+    await incidents.set_answered(
+        work, incident_id=incident_id, rests_on=rested_on(shown, file.rests_on), left=left
+    )
+    return f"{leader} leads now, which the answer did not know" if leader else ""
 
 
 async def _news(work: Work, incident: Incident, case: Case) -> str:

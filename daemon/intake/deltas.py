@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 
 from daemon.events import Event
@@ -13,6 +14,8 @@ from daemon.store.prepared import Alias, PatternDelta, StoredEvent
 from tiers.vocabulary import Severity
 
 TOP_VALUES = 10
+WHO = frozenset({"ip", "host", "user"})
+"""The kinds of values that say who does something."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,6 +34,8 @@ class Arrived:
     """As the pattern's state has it; that changes only between batches."""
     sampled: int = 0
     """Of so many occurrences the values are counted."""
+    who: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    """Whom this batch's occurrences name, once each; of what may be an incident's only."""
 
 
 def alias_of(alias: NewAlias) -> Alias:
@@ -75,9 +80,15 @@ def delta_of(entry: Arrived, decision: Decision, now: float) -> PatternDelta:
         usual_gap=state.usual_gap,
         burst=state.burst,
         top_values=tuple(state.top.top(TOP_VALUES)),
+        new_values=_most(entry.who) if decision.attach else (),
         floor=state.floor,
         rule=state.rule,
         correlation=state.correlation,
         judge_reason=None if decision.judge is None else decision.judge.value,
         rests_on_verdict=decision.attach and state.verdict is not None,
     )
+
+
+def _most(who: Counter[tuple[str, str]]) -> tuple[tuple[str, str, int], ...]:
+    ranked = sorted(who.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((kind, value, count) for (kind, value), count in ranked[:TOP_VALUES])

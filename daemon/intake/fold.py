@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from daemon.events import Batch, Event
 from daemon.intake.admit import Decision, Limits, Why, admit, speaking
 from daemon.intake.correlate import known_key
-from daemon.intake.deltas import Arrived, alias_of, delta_of, stored_event
+from daemon.intake.deltas import WHO, Arrived, alias_of, delta_of, stored_event
 from daemon.intake.mutes import Mute, MuteAnswer, consult
 from daemon.intake.pattern import OVERFLOW
 from daemon.intake.patterns import Pattern, PatternTable
 from daemon.intake.rules import Rule, RuleBook, wording
 from daemon.intake.state import KnownVerdict, PatternState
+from daemon.intake.topk import LONGEST_VALUE
 from daemon.intake.units import steady_unit
 from daemon.intake.values import ValueReader
 from daemon.store.prepared import FoldedKey, Prepared, StoredEvent
@@ -269,8 +270,11 @@ class Fold:
             entry.attributes = event.attributes
             entry.level = _worse(entry.level, event.attributes.get("level"))
         if entry.count <= entry.sampled or entry.matters:
-            for kind, value in self._values.read(event.text):
+            read = self._values.read(event.text)
+            for kind, value in read:
                 state.top.add(kind, value)
+            if entry.matters:
+                entry.who.update({(k, v[:LONGEST_VALUE]) for k, v in read if k in WHO})
 
     def _reach(self, state: PatternState, recent: deque[float]) -> None:
         """Notes the bursts that the last occurrences make. Times may jump."""

@@ -57,10 +57,13 @@ class TopK:
     def top(self, limit: int) -> list[tuple[str, str, int]]:
         """The most frequent values as (kind, value, count), most frequent first.
 
+        Counts are what was seen for certain, without what a value took over: never too high.
+
         Ties are in the order of kind and value, so that the same input shows the same.
         """
-        ranked = sorted(self._counters.items(), key=lambda item: (-item[1][0], item[0]))
-        return [(kind, value, count) for (kind, value), (count, _) in ranked[:limit]]
+        seen = ((pair, count - error) for pair, (count, error) in self._counters.items())
+        ranked = sorted(seen, key=lambda item: (-item[1], item[0]))
+        return [(kind, value, count) for (kind, value), count in ranked[:limit]]
 
     def merge(self, other: TopK) -> None:
         """Adds what `other` counted."""

@@ -31,6 +31,10 @@ select f.fingerprint, e.source from unnest(%s::text[]) as f (fingerprint)
 cross join lateral (select source from events where fingerprint = f.fingerprint
                     order by observed_at desc, id desc limit 1) as e
 """
+NEWEST_TEXTS = """
+select occurred_at, text from events where fingerprint = %s
+order by observed_at desc, id desc limit %s
+"""
 _SLOWEST = "5s"
 """A search gives up after this; the caller is told to narrow it."""
 
@@ -92,3 +96,11 @@ async def newest_sources(connection: Connection, fingerprints: Sequence[str]) ->
     """The source of each pattern's newest kept event, as it is stored: "host/name"."""
     cursor = await connection.execute(NEWEST_SOURCES, (list(fingerprints),))
     return {str(fingerprint): str(source) for fingerprint, source in await cursor.fetchall()}
+
+
+async def newest_texts(
+    connection: Connection, fingerprint: str, *, limit: int
+) -> list[tuple[dt.datetime, str]]:
+    """When and what: the pattern's kept events, newest first."""
+    cursor = await connection.execute(NEWEST_TEXTS, (fingerprint, limit))
+    return [(at, str(text)) for at, text in await cursor.fetchall()]

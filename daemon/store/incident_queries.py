@@ -32,7 +32,8 @@ order by id desc limit %(limit)s
 COUNTS = "select state, severity, count(*) as count from incidents group by state, severity"
 PATTERNS = """
 select ip.fingerprint, p.pattern, p.unit, p.sample, p.provenance, p.source_kind, p.usual_gap,
-       p.last_seen, ip.count, ip.first_at, ip.last_at, ip.top_values
+       p.last_seen, ip.count, ip.first_at, ip.last_at, ip.top_values, ip.recent_count,
+       ip.recent_values, ip.answered_values
 from incident_patterns ip join patterns p using (fingerprint)
 where ip.incident_id = %s order by ip.count desc, ip.fingerprint
 """
@@ -68,7 +69,9 @@ class IncidentFilter:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentPattern:
-    """A pattern of an incident, and what it counts there. `top_values`: (what, value, count)."""
+    """A pattern of an incident, and what it counts there. Values are rows of (what, value, count):
+    `top_values` of the whole incident; `recent_values`, of `recent_count` occurrences, since it was
+    opened, came back, or was settled by an answer; `answered_values` what that answer rested on."""
 
     fingerprint: str
     pattern: str
@@ -82,6 +85,9 @@ class IncidentPattern:
     first_at: dt.datetime
     last_at: dt.datetime
     top_values: list[list[str | int]]
+    recent_count: int = 0
+    recent_values: list[list[str | int]] = dataclasses.field(default_factory=list)
+    answered_values: list[list[str | int]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,12 @@ REOPEN = """
 update incidents set
   state = 'open', fence = fence + 1, reopened = reopened + 1, closed_at = null,
   close_reason = null, attempts = 0, next_at = now(), deadline = null, updated_at = now(),
-  severity = %s, last_event_at = greatest(last_event_at, %s), condition = %s::jsonb
+  severity = %s, last_event_at = greatest(last_event_at, %s), condition = %s::jsonb, title = %s
 where id = %s returning *
+"""
+FORGET_RECENT = """
+update incident_patterns set recent_count = 0, recent_values = '[]', answered_values = '[]'
+where incident_id = %s
 """
 # State: stays. A severity only rises here.
 JOIN = f"""
@@ -53,20 +57,31 @@ where id = %s returning *
 """  # noqa: S608 (constants)
 
 ADD_PATTERNS = """
-insert into incident_patterns as p (incident_id, fingerprint, count, first_at, last_at, top_values)
-select %s, fingerprint, count, first_at, last_at, top_values::jsonb
-from unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[])
-  as t (fingerprint, count, first_at, last_at, top_values)
+insert into incident_patterns as p
+  (incident_id, fingerprint, count, first_at, last_at, top_values, recent_count, recent_values)
+select %s, fingerprint, count, first_at, last_at, top_values::jsonb, count, recent_values::jsonb
+from unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[])
+  as t (fingerprint, count, first_at, last_at, top_values, recent_values)
 order by fingerprint
 on conflict (incident_id, fingerprint) do update set
   count = p.count + excluded.count, first_at = least(p.first_at, excluded.first_at),
   last_at = greatest(p.last_at, excluded.last_at),
-  top_values = case when excluded.top_values = '[]' then p.top_values else excluded.top_values end
+  top_values = case when excluded.top_values = '[]' then p.top_values else excluded.top_values end,
+  recent_count = p.recent_count + excluded.count,
+  recent_values = case when excluded.recent_values = '[]' then p.recent_values
+                       else excluded.recent_values end
 """
 COUNT_EVENTS = """
 update incidents set event_count = event_count + %s, updated_at = now(),
   last_event_at = greatest(last_event_at, %s)
 where id = %s
+"""
+SET_ANSWERED = """
+update incident_patterns p set
+  answered_values = t.answered::jsonb, recent_count = t.count, recent_values = t.recent::jsonb
+from unnest(%s::text[], %s::text[], %s::bigint[], %s::text[])
+  as t (fingerprint, answered, count, recent)
+where p.incident_id = %s and p.fingerprint = t.fingerprint
 """
 LOCK = "select * from incidents where id = %s for update"
 LAST_REF = """
@@ -78,6 +93,16 @@ select %s, ref, provenance, source, text, at, count, fingerprint
 from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bigint[],
             %s::text[])
   as t (ref, provenance, source, text, at, count, fingerprint)
+"""
+# What an earlier piece about the pattern stands for ends with the next one.
+END_EARLIER = """
+update evidence e set count = greatest(1, ip.count - ip.recent_count - (
+  select coalesce(sum(o.count), 0) from evidence o
+  where o.incident_id = e.incident_id and o.fingerprint = e.fingerprint and o.ref <> e.ref))
+from incident_patterns ip
+where ip.incident_id = e.incident_id and ip.fingerprint = e.fingerprint and e.incident_id = %s
+  and e.ref = (select o.ref from evidence o where o.incident_id = %s and o.fingerprint = %s
+               order by substr(o.ref, 2)::int desc limit 1)
 """
 SET_CONDITION = "update incidents set condition = %s::jsonb where id = %s"
 # One at a time: two that each see the other without a parent would make a circle.
@@ -170,13 +195,24 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PatternCount:
-    """Occurrences of a pattern that belong to an incident. `count` is added."""
+    """Occurrences of a pattern that belong to an incident. `count` is added; values, where there
+    are any, take the place of those that were there."""
 
     fingerprint: str
     count: int
     first_at: dt.datetime
     last_at: dt.datetime
     top_values: tuple[tuple[str, str, int], ...] = ()
+    recent_values: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What a pattern counts on an incident since some moment."""
+
+    fingerprint: str
+    count: int
+    values: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,8 +245,9 @@ async def open_or_join(
     ago and is open again, else a new one. Exactly one, however many ask at once.
 
     Joining raises the severity if need be and moves `last_event_at`; it does not change the state.
-    Reopening takes the new condition for the old one, which was measured to be gone: what is
-    offered for an incident rests on who says now that something is wrong, not on who said so then.
+    Reopening takes the new condition for the old one, which was measured to be gone, and the new
+    title: what is offered for an incident rests on who says now that something is wrong, not on who
+    said so then.
     One key for each transaction, or several in sorted order.
     """
     connection = work.connection
@@ -226,8 +263,11 @@ async def open_or_join(
     if closed is not None:
         worse = closed.severity.at_least(new.severity)
         condition = None if new.condition is None else to_json(new.condition)
-        again = await _one(connection, REOPEN, (worse.value, new.at, condition, closed.id))
+        again = await _one(
+            connection, REOPEN, (worse.value, new.at, condition, clean(new.title), closed.id)
+        )
         assert again is not None  # noqa: S101
+        await connection.execute(FORGET_RECENT, (again.id,))
         _record(work, again, new, actor=actor, previous="closed", happening="returned")
         return Opened(incident=again, how=How.REOPENED, previous=closed)
     opened = await _one(
@@ -300,6 +340,29 @@ async def add_patterns(work: Work, *, incident_id: int, counts: Sequence[Pattern
             [count.first_at for count in counts],
             [count.last_at for count in counts],
             [to_json(count.top_values) for count in counts],
+            [to_json(count.recent_values) for count in counts],
+        ),
+    )
+
+
+async def set_answered(
+    work: Work,
+    *,
+    incident_id: int,
+    rests_on: Sequence[Recent],
+    left: Sequence[Recent],
+) -> None:
+    """An answer settled the incident: keeps what it rested on, and as recent what is `left`, which
+    came while it was thought about. Each fingerprint once, in both."""
+    of = {recent.fingerprint: recent for recent in left}
+    await work.connection.execute(
+        SET_ANSWERED,
+        (
+            [recent.fingerprint for recent in rests_on],
+            [to_json(recent.values) for recent in rests_on],
+            [of[recent.fingerprint].count for recent in rests_on],
+            [to_json(of[recent.fingerprint].values) for recent in rests_on],
+            incident_id,
         ),
     )
 
@@ -333,6 +396,12 @@ async def add_evidence(
             ),
         )
     return tuple(refs)
+
+
+async def end_earlier_evidence(work: Work, *, incident_id: int, fingerprint: str) -> None:
+    """The newest evidence about a pattern stands for what was counted before the recent ones; call
+    it before evidence for those is added."""
+    await work.connection.execute(END_EARLIER, (incident_id, incident_id, fingerprint))
 
 
 async def set_condition(work: Work, *, incident_id: int, condition: Mapping[str, Any]) -> None:

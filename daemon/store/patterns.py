@@ -91,14 +91,15 @@ order by p.last_seen limit %s
 """
 TAKE_UNATTACHED = """
 with locked as (
-  select fingerprint, unattached from patterns
+  select fingerprint, unattached, unattached_values from patterns
   where fingerprint = any(%s::text[]) and unattached > 0 order by fingerprint for update
 )
-update patterns p set unattached = 0 from locked l where p.fingerprint = l.fingerprint
-returning p.fingerprint, l.unattached
+update patterns p set unattached = 0, unattached_values = '[]'
+from locked l where p.fingerprint = l.fingerprint
+returning p.fingerprint, l.unattached, l.unattached_values
 """
 SETTLE_QUIET = """
-update patterns set unattached = 0 where fingerprint = any(array(
+update patterns set unattached = 0, unattached_values = '[]' where fingerprint = any(array(
   select p.fingerprint from patterns p join verdicts v on v.id = p.verdict_id
   where p.unattached > 0 and not v.escalate and p.judge_reason is null
     and p.floor not in ('warning','critical')
@@ -142,6 +143,15 @@ class PatternRow:
     severity: str | None
     category: str | None
     judged_at: dt.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Occurrences that no incident counted yet. `values` are (what, value, count) as batches
+    brought them: the same value may come more than once."""
+
+    count: int
+    values: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +300,16 @@ async def to_attach(connection: Connection, *, limit: int) -> list[PatternRow]:
 async def take_unattached(work: Work, *, fingerprints: Sequence[str]) -> dict[str, int]:
     """What was not attached yet, by fingerprint; this transaction takes it and has to count it."""
     cursor = await work.connection.execute(TAKE_UNATTACHED, (list(fingerprints),))
-    return dict(await cursor.fetchall())
+    return {fingerprint: count for fingerprint, count, _ in await cursor.fetchall()}
+
+
+async def take_to_attach(work: Work, fingerprint: str) -> Taken | None:
+    """As above, of one pattern, with whom the occurrences name. None: nothing was to be taken."""
+    cursor = await work.connection.execute(TAKE_UNATTACHED, ([fingerprint],))
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return Taken(count=row[1], values=tuple((str(k), str(v), int(n)) for k, v, n in row[2]))
 
 
 async def settle_quiet(connection: Connection, *, limit: int = 1_000) -> int:

@@ -49,7 +49,8 @@ class PatternDelta:
 
     `count` and `unattached` are added (`unattached` is 0 for what nobody has to look at, such as
     muted events). `rate` is in events per minute. `judge_reason` asks for a verdict; None asks for
-    nothing and takes nothing back. `rests_on_verdict`: the sender counts the occurrences on an
+    nothing and takes nothing back. `top_values` are those of all time, `new_values` those of this
+    batch, added like `unattached`. `rests_on_verdict`: the sender counts the occurrences on an
     incident by a verdict that it knows; where the store has none (the pattern was pruned since),
     one is asked for.
     """
@@ -69,6 +70,7 @@ class PatternDelta:
     usual_gap: float | None = None
     burst: int = 0
     top_values: tuple[tuple[str, str, int], ...] = ()
+    new_values: tuple[tuple[str, str, int], ...] = ()
     floor: Severity = Severity.INFO
     rule: str | None = None
     correlation: str | None = None

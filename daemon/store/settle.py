@@ -113,6 +113,7 @@ def _join(earlier: PatternDelta, later: PatternDelta) -> PatternDelta:
         burst=max(earlier.burst, later.burst),
         usual_gap=later.usual_gap if later.usual_gap is not None else earlier.usual_gap,
         top_values=later.top_values or earlier.top_values,
+        new_values=earlier.new_values + later.new_values,
         correlation=later.correlation or earlier.correlation,
         judge_reason=earlier.judge_reason or later.judge_reason,
         rests_on_verdict=earlier.rests_on_verdict or later.rests_on_verdict,

@@ -19,19 +19,21 @@ from daemon.store.values import clean, moment, to_json
 # verdict stays until there is one, and "new" is no request once there is a verdict. A floor never
 # falls, whichever daemon of several sets it. A rate that is no number is none.
 _RANK = "array_position(array['info','notice','warning','critical'], {})"
+_MOST_VALUES = 500
 STORED, SENT = _RANK.format("p.floor"), _RANK.format("excluded.floor")
 UPSERT_PATTERNS = f"""
 insert into patterns as p
   (fingerprint, source_kind, unit, pattern, sample, provenance, count, unattached, first_seen,
-   last_seen, rate, rate_at, usual_gap, burst, top_values, floor, rule, correlation, judge_reason)
+   last_seen, rate, rate_at, usual_gap, burst, top_values, unattached_values, floor, rule,
+   correlation, judge_reason)
 select fingerprint, source_kind, unit, pattern, sample, provenance, count, unattached, first_seen,
-       last_seen, coalesce(rate, 0), rate_at, usual_gap, burst, top_values, floor, rule,
-       correlation, judge_reason
+       last_seen, coalesce(rate, 0), rate_at, usual_gap, burst, top_values, new_values, floor,
+       rule, correlation, judge_reason
 from rows from (json_to_recordset(%s::json) as
   (fingerprint text, source_kind text, unit text, pattern text, sample text, provenance text,
    count bigint, unattached bigint, first_seen timestamptz, last_seen timestamptz, rate float8,
-   rate_at timestamptz, usual_gap float8, burst int, top_values jsonb, floor text, rule text,
-   correlation text, judge_reason text)) with ordinality
+   rate_at timestamptz, usual_gap float8, burst int, top_values jsonb, new_values jsonb, floor text,
+   rule text, correlation text, judge_reason text)) with ordinality
 order by ordinality
 on conflict (fingerprint) do update set
   pattern      = excluded.pattern,
@@ -46,6 +48,10 @@ on conflict (fingerprint) do update set
   burst        = greatest(p.burst, excluded.burst),
   top_values   = case when excluded.top_values = '[]' then p.top_values
                       else excluded.top_values end,
+  unattached_values = case
+    when excluded.unattached_values = '[]'
+      or jsonb_array_length(p.unattached_values) >= {_MOST_VALUES} then p.unattached_values
+    else p.unattached_values || excluded.unattached_values end,
   floor        = case when {STORED} > {SENT} then p.floor else excluded.floor end,
   rule         = case when {STORED} > {SENT} then p.rule
                       else coalesce(excluded.rule, p.rule) end,
@@ -133,6 +139,7 @@ def _pattern(delta: PatternDelta) -> dict[str, Any]:
         "usual_gap": delta.usual_gap,
         "burst": delta.burst,
         "top_values": delta.top_values,
+        "new_values": delta.new_values,
         "floor": delta.floor.value,
         "rule": delta.rule,
         "correlation": delta.correlation,

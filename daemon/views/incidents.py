@@ -22,7 +22,8 @@ from api.ports import (
     VerdictView,
 )
 from daemon.escalation import states
-from daemon.escalation.casebook import leading_values
+from daemon.escalation.casebook import counts_of
+from daemon.escalation.leading import leading_values
 from daemon.escalation.remembered import remembered
 from daemon.escalation.states import Happening, IllegalTransitionError, State
 from daemon.ledger import Entry
@@ -110,7 +111,7 @@ class IncidentsView:
                 )
         except StoreUnavailableError as error:
             raise BusyError(str(error), retry_after=error.retry_after) from error
-        counts = {entry.fingerprint: entry.count for entry in shown}
+        counts = counts_of(evidence, shown)
         return IncidentDetail(
             incident=view_of(incident, said[-1] if said else None),
             evidence=[
@@ -120,7 +121,7 @@ class IncidentsView:
                     source=row.source,
                     text=row.text,
                     at=row.at,
-                    count=counts.get(row.fingerprint or "", row.count),
+                    count=counts[row.ref],
                 )
                 for row in evidence
             ],
