@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from daemon.escalation import states
 from daemon.escalation.conditions import Condition, PatternFacts, condition_for
 from daemon.escalation.kinship import Kin, cause_of
-from daemon.escalation.leading import Values, added, hosts_of, may_ask_again, new_leader
+from daemon.escalation.leading import Values, added, hosts_of, larger, may_ask_again, new_leader
 from daemon.escalation.occurrences import Occurrence, first_of, occurrence_of, show
 from daemon.escalation.offers import says_down
 from daemon.escalation.states import Happening, State
@@ -67,7 +67,10 @@ class Attacher:
         taken = await patterns.take_to_attach(work, row.fingerprint)
         if taken is None:
             return None
-        gained = taken.values or _values(row)
+        gained = taken.values
+        if not gained or taken.count >= row.count:
+            # All that there ever was: what is known of all time is known of this too.
+            gained = larger(gained, row.top_values)
         own = judged_key(unit=row.unit, category=category)
         key = row.correlation or own
         if key == UNSURE_KEY and await incident_queries.is_live(work.connection, own):
@@ -242,10 +245,6 @@ def _facts(row: PatternRow) -> PatternFacts:
         _, name, target = key.split(":", 2)
         metric = (name, target)
     return PatternFacts(unit=row.unit, usual_gap=row.usual_gap, failed_unit=unit, metric=metric)
-
-
-def _values(row: PatternRow) -> tuple[tuple[str, str, int], ...]:
-    return tuple((str(kind), str(value), int(count)) for kind, value, count in row.top_values)
 
 
 async def _kin(work: Work, incident: incidents.Incident) -> Kin:

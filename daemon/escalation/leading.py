@@ -38,6 +38,11 @@ def added(known: Rows, more: Rows, *, most: int) -> Values:
     return _ranked(sums, limit=_KEPT)
 
 
+def larger(one: Rows, other: Rows) -> Values:
+    """Of two counts of the same occurrences, neither too high, the larger for each value."""
+    return _ranked(_counted(one) | _counted(other), limit=_KEPT)
+
+
 def leading_values(shown: Sequence[IncidentPattern], *, limit: int = 10) -> Values:
     """The remote hosts and users that an incident's patterns name most, as (kind, value, count).
 

@@ -22,6 +22,7 @@ from escalation_kit import (
 from daemon.escalation.casebook import Actable, Casebook, CaseFile, counts_of
 from daemon.escalation.leading import (
     added,
+    larger,
     leading_now,
     leading_values,
     left_of,
@@ -268,6 +269,11 @@ def test_no_occurrence_names_anything_twice() -> None:
     assert added([["ip", "a", 5]], [["ip", "a", 2], ["ip", "a", 9]], most=4) == (("ip", "a", 9),)
     assert added((), [["ip", str(n), n + 1] for n in range(900)], most=3)[0][2] == 3
     assert len(added((), [["ip", str(n), 1] for n in range(900)], most=3)) == 20
+
+
+def test_of_two_counts_the_larger_stands() -> None:
+    batches: list[list[str | int]] = [["ip", "a", 5], ["ip", "a", 4], ["ip", "b", 7]]
+    assert larger(batches, [["ip", "a", 8], ["ip", "b", 90]]) == (("ip", "b", 90), ("ip", "a", 9))
 
 
 def test_who_leads_now_comes_before_who_led() -> None:
