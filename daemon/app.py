@@ -244,6 +244,7 @@ async def start_daemon(
             settings.notify,
             database=database,
             tiers=lambda: tier_states(fleet.status(), endpoints()),
+            needs=acting.desk.needs,
             host=host,
         )
         for notifier in notifiers:

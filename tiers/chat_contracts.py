@@ -87,6 +87,8 @@ class Proposal:
     requested_at: datetime | None = None
     incident_id: int | None = None
     evidence: tuple[str, ...] = ()
+    needs: str = ""
+    """What root has to allow before it can be carried out, and does not now; empty for nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

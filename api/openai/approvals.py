@@ -96,6 +96,7 @@ def proposal_block(proposal: Proposal) -> str:
         f"Action: {_span(proposal.content)}",
         f"Risk: {_span(proposal.risk)}",
         *((f"Why you are asked: {_span(proposal.why)}",) if proposal.why else ()),
+        *((f"Needs: {_span(proposal.needs)}",) if proposal.needs else ()),
         f"Reason, in the model's words: {_span(proposal.reason)}",
         f"Expires: {expires}",
         f"Send `approve {code}` or `deny {code}` as a message of its own.",

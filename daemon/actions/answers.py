@@ -11,6 +11,7 @@ from api.ports import BusyError, ConflictError, NotFoundError
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
 from daemon.actions.host.arming import Arming
+from daemon.actions.needs import Needs
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.reversal import token_of
 from daemon.actions.settings import ActionsSettings
@@ -41,6 +42,7 @@ class Answers:
         catalogue: Catalogue,
         weigher: Weigher,
         arming: Arming,
+        needs: Needs,
         settings: ActionsSettings,
         host: str,
         live: LiveHub,
@@ -51,6 +53,7 @@ class Answers:
         self._catalogue = catalogue
         self._weigher = weigher
         self._arming = arming
+        self._needs = needs
         self._host = host
         self._settings = settings
         self._live = live
@@ -155,12 +158,21 @@ class Answers:
             await self._step(refusal_step(row, rule="not-possible", why=str(error), asked_by=by))
             raise ConflictError(f"{row.code} is no longer possible: {error}") from error
         if weighed.decision.verdict is not Verdict.DENY or weighed.decision.rule == TOO_MANY:
+            await self._require_privilege(row, weighed)
             return
         why = weighed.decision.reason
         if weighed.facts.stopped:
             raise ConflictError(f"{row.code} cannot be approved now: {why}")
         await self._step(refusal_step(row, rule=weighed.decision.rule, why=why, asked_by=by))
         raise ConflictError(f"{row.code} is no longer allowed: {why}")
+
+    async def _require_privilege(self, row: ActionRow, weighed: Weighed) -> None:
+        """Raises `ConflictError`, and the proposal goes on waiting: root may open the door yet."""
+        if why := await self._needs.why_not(weighed.action, weighed.kind):
+            raise ConflictError(
+                f"{row.code} cannot be carried out yet, so it was not approved and goes on "
+                f"waiting: {why}"
+            )
 
     async def _require_not_stopped(self, row: ActionRow) -> None:
         async with self._database.connection() as connection:

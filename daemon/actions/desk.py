@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,6 +23,7 @@ from daemon.actions.host.arming import Arming
 from daemon.actions.host.host import Host
 from daemon.actions.inverses import Inverses
 from daemon.actions.lease import LostLeaseError
+from daemon.actions.needs import Needs
 from daemon.actions.policy.facts import Origin, Verdict
 from daemon.actions.requests import NewRequest, new_action
 from daemon.actions.reversals import Reversals
@@ -83,12 +84,14 @@ class Desk:
             database=database, catalogue=catalogue, acted_on=acted_on, host=host
         )
         self._reversals = Reversals(database=database, arming=arming, host=host, live=live)
+        self._needs = Needs(catalogue=catalogue, acted_on=acted_on, host=host)
         self._wake = asyncio.Event()
         self._answers = Answers(
             database=database,
             catalogue=catalogue,
             weigher=weigher,
             arming=arming,
+            needs=self._needs,
             settings=settings,
             host=host,
             live=live,
@@ -256,6 +259,10 @@ class Desk:
         return await self._answers.answer(
             code=code, approve=approve, by=by, where=where, content_hash=content_hash
         )
+
+    async def needs(self, rows: Sequence[ActionRow]) -> Mapping[int, str]:
+        """See `daemon.actions.needs.Needs.of`."""
+        return await self._needs.of(rows)
 
     async def confirm(self, *, code: str, by: str, where: str) -> ActionRow:
         """See `daemon.actions.answers.Answers.confirm`."""

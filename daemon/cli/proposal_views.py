@@ -149,6 +149,8 @@ def _short(proposal: Mapping[str, Any]) -> list[_Row]:
     if proposal.get("why"):
         rule = f"{line(proposal['rule'])}, level {line(proposal['level'])}"
         rows.append(("why asked", Text(f"{line(proposal['why'])} ({rule})")))
+    if proposal.get("needs"):
+        rows.append(("needs", Text(line(proposal["needs"]), style="yellow")))
     if proposal.get("incident_id"):
         rows.append(("incident", Text(str(proposal["incident_id"]))))
     expires = f"{remaining(proposal['expires_at'])} ({line(proposal['expires_at'])})"

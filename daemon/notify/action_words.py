@@ -7,7 +7,7 @@ and are made harmless like titles of incidents.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from daemon.notify.message import Notice, Topic
 from daemon.notify.words import harmless
@@ -21,15 +21,16 @@ _RESULTS = {"done": "done", "failed": "FAILED", "unknown": "NOBODY KNOWS whether
 _CONTENT = 600
 
 
-def action_notices(untold: Untold) -> Iterator[Notice]:
-    """In the order in which they matter: what waits for somebody first."""
+def action_notices(untold: Untold, *, needs: Mapping[int, str]) -> Iterator[Notice]:
+    """In the order in which they matter: what waits for somebody first. `needs` has, by the
+    proposals' ids, what root does not allow yet."""
     yield from (_confirm(row) for row in untold.unconfirmed)
-    yield from (_proposed(row) for row in untold.proposed)
+    yield from (_proposed(row, needs.get(row.id, "")) for row in untold.proposed)
     yield from (_ended(row) for row in untold.ended)
     yield from (_switched(row) for row in untold.switched)
 
 
-def _proposed(row: ActionRow) -> Notice:
+def _proposed(row: ActionRow, needs: str) -> Notice:
     code = row.code or ""
     until = _clock(row.expires_at)
     asker = harmless(row.requested_by, 80)
@@ -37,6 +38,7 @@ def _proposed(row: ActionRow) -> Notice:
         harmless(row.sentence, _CONTENT),
         f"Risk {row.risk or 'not known'}, asked for by {asker}: {harmless(row.reason, 300)}",
         f"You are asked because {harmless(row.why or 'policy says so', 300)} ({row.rule})",
+        *((f"Needs: {harmless(needs, _CONTENT)}",) if needs else ()),
         f"Content {row.content_hash}",
         f"triaged proposals approve {code} (or deny) until {until}",
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemon.errors import StartError
 from daemon.notify.channel import Channel, ChannelError
-from daemon.notify.notifier import Notifier
+from daemon.notify.notifier import Needs, Notifier
 from daemon.notify.outages import TierState
 from daemon.notify.settings import NotifySettings
 from daemon.store.pool import Database
@@ -30,6 +30,7 @@ def make_notifiers(
     *,
     database: Database,
     tiers: Callable[[], Sequence[TierState]],
+    needs: Needs,
     host: str,
 ) -> list[Notifier]:
     """One for each channel."""
@@ -40,6 +41,7 @@ def make_notifiers(
             common=settings,
             database=database,
             tiers=tiers,
+            needs=needs,
             host=host,
         )
         for name, channel in channels.items()

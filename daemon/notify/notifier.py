@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -23,12 +23,15 @@ from daemon.notify.plan import letters
 from daemon.notify.settings import ChannelSettings, NotifySettings
 from daemon.notify.words import closed_notice, opened_notice, tier_notice
 from daemon.store import action_reports, assessments, notices
+from daemon.store.actions import ActionRow
 from daemon.store.errors import StoreUnavailableError
 from daemon.store.pool import Database
 from tiers.vocabulary import Severity
 
 log = structlog.get_logger()
 
+Needs = Callable[[Sequence[ActionRow]], Awaitable[Mapping[int, str]]]
+"""By the ids of proposals, what root does not allow yet, in words."""
 _PAUSE_FIRST, _PAUSE_MOST = 5.0, 900.0
 _TIMES_KEPT = 10_000
 
@@ -55,6 +58,7 @@ class Notifier:
         common: NotifySettings,
         database: Database,
         tiers: Callable[[], Sequence[TierState]],
+        needs: Needs,
         host: str,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
@@ -64,6 +68,7 @@ class Notifier:
         self._common = common
         self._database = database
         self._tier_states = tiers
+        self._needs = needs
         self._host = host
         self._now = now
         self._times: collections.deque[datetime] = collections.deque(maxlen=_TIMES_KEPT)
@@ -154,7 +159,8 @@ class Notifier:
             return []
         async with self._database.connection() as connection:
             untold = await action_reports.untold(connection, channel=self._channel.name)
-        return list(action_notices(untold))
+        needs = await self._needs(untold.proposed) if untold.proposed else {}
+        return list(action_notices(untold, needs=needs))
 
     async def _tiers(self) -> list[Notice]:
         if not self._settings.tiers:

@@ -15,8 +15,8 @@ from daemon.store.errors import StoreUnavailableError
 from tiers.chat_contracts import Proposal
 
 
-def proposal_of(row: ActionRow, *, level: Autonomy) -> Proposal:
-    """A row that is proposed, or was."""
+def proposal_of(row: ActionRow, *, level: Autonomy, needs: str) -> Proposal:
+    """A row that is proposed, or was. `needs` is what root does not allow yet, in words."""
     return Proposal(
         code=row.code or "",
         content=row.sentence,
@@ -36,6 +36,7 @@ def proposal_of(row: ActionRow, *, level: Autonomy) -> Proposal:
         requested_at=row.requested_at,
         incident_id=row.incident_id,
         evidence=tuple(row.evidence),
+        needs=needs,
     )
 
 

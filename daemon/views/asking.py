@@ -38,6 +38,7 @@ class ChatAsker:
         *,
         database: Database,
         ask: Callable[[NewRequest], Awaitable[ActionRow]],
+        needs: Callable[[Sequence[ActionRow]], Awaitable[Mapping[int, str]]],
         catalogue: Catalogue,
         units: Units,
         level: Autonomy,
@@ -45,6 +46,7 @@ class ChatAsker:
     ) -> None:
         self._database = database
         self._ask = ask
+        self._needs = needs
         self._catalogue = catalogue
         self._units = units
         self._level = level
@@ -81,7 +83,10 @@ class ChatAsker:
             )
         except (ActionError, BusyError) as error:
             return Asked(sentence=f"Nothing was asked for: {error}", refused=True)
-        return asked(row, proposal=_proposal(row, self._level))
+        if row.state != ActionState.PROPOSED.value:
+            return asked(row, proposal=None)
+        (proposal,) = await self._proposals([row])
+        return asked(row, proposal=proposal)
 
     async def unit(self, name: str) -> str | None:
         wanted = name.strip().lower()
@@ -91,6 +96,10 @@ class ChatAsker:
             return None if not wanted else name if "." in wanted else f"{name}.service"
         found = [each for each in names if each.lower() in (wanted, f"{wanted}.service")]
         return found[0] if len(found) == 1 else next((n for n in found if n == name), None)
+
+    async def _proposals(self, rows: Sequence[ActionRow]) -> Sequence[Proposal]:
+        needs = await self._needs(rows)
+        return [proposal_of(row, level=self._level, needs=needs.get(row.id, "")) for row in rows]
 
     async def past(self, *, target: str, limit: int) -> Sequence[str]:
         try:
@@ -136,10 +145,6 @@ def past_words(row: ActionRow) -> str:
         f"action {row.id}: {row.sentence}: {row.state}{why}, {when}, asked for by "
         f"{row.requested_by}{by}"
     )
-
-
-def _proposal(row: ActionRow, level: Autonomy) -> Proposal | None:
-    return proposal_of(row, level=level) if row.state == ActionState.PROPOSED.value else None
 
 
 def _schema(parameters: Sequence[Parameter]) -> dict[str, Any]:

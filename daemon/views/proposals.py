@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from api.ports import NotFoundError
@@ -40,6 +40,8 @@ class AtDesk(Protocol):
         self, *, code: str, approve: bool, by: str, where: str, content_hash: str | None = None
     ) -> ActionRow: ...
 
+    async def needs(self, rows: Sequence[ActionRow]) -> Mapping[int, str]: ...
+
     async def confirm(self, *, code: str, by: str, where: str) -> ActionRow: ...
 
     async def stop(self, *, by: str, reason: str) -> StopRow: ...
@@ -67,7 +69,8 @@ class ProposalsView:
         with busy():
             async with self._database.connection() as connection:
                 rows = await actions.waiting(connection)
-        return [proposal_of(row, level=self._level) for row in rows]
+        needs = await self._desk.needs(rows)
+        return [proposal_of(row, level=self._level, needs=needs.get(row.id, "")) for row in rows]
 
     async def show(self, code: str) -> ProposalDetail:
         return await self._giving_up.or_busy(self._show(code))
@@ -86,8 +89,9 @@ class ProposalsView:
                 if row.incident_id is not None:
                     evidence = await incident_queries.evidence_of(connection, row.incident_id)
         before, measured, undone = self._words(row)
+        needs = await self._desk.needs([row])
         return ProposalDetail(
-            proposal=proposal_of(row, level=self._level),
+            proposal=proposal_of(row, level=self._level, needs=needs.get(row.id, "")),
             basis=row.basis,
             evidence=[_line(each) for each in evidence if each.ref in row.evidence],
             past=next(
@@ -136,6 +140,7 @@ class ProposalsView:
         return ChatAsker(
             database=self._database,
             ask=self._desk.request,
+            needs=self._desk.needs,
             catalogue=self._desk.catalogue,
             units=self._units,
             level=self._level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from daemon.actions.catalogue import Catalogue
 from daemon.actions.desk import Desk
 from daemon.actions.errors import TargetError
 from daemon.actions.executor import Executor
-from daemon.actions.host.host import Host
+from daemon.actions.host.host import Host, Limits
 from daemon.actions.kind import Check, KindSpec, Output, Parameter, Target, TimedInverse
 from daemon.actions.policy.facts import Origin
 from daemon.actions.requests import NewRequest
@@ -27,8 +28,24 @@ from tiers.vocabulary import Provenance
 HOST = "web1"
 
 
+class Root:
+    """The root helper. `refuses` has the sentence for each verb that it does not allow."""
+
+    def __init__(self) -> None:
+        self.refuses: dict[str, str] = {}
+        self.hangs = False
+
+    async def allows(self, verb: str) -> str | None:
+        if self.hangs:
+            await asyncio.sleep(60)
+        return self.refuses.get(verb)
+
+
 class Nothing:
-    """A host that nothing asks."""
+    """A host that is only asked what root allows."""
+
+    def __init__(self, helper: Root) -> None:
+        self.helper = helper
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -41,6 +58,7 @@ class Lamp:
     present: set[str] = dataclasses.field(default_factory=lambda: {"hall"})
     critical: str = ""
     way_in: bool = False
+    verbs: tuple[str, ...] = ()
     find_error: Exception | None = None
     ready_error: Exception | None = None
     run_error: Exception | None = None
@@ -79,6 +97,12 @@ class Light:
 
     def risk(self, action: Action, target: Target) -> Risk:
         return self.spec.risk
+
+    def verbs(self, action: Action) -> tuple[str, ...]:
+        return self.lamp.verbs
+
+    def require_target(self, action: Action, limits: Limits) -> None:
+        pass
 
     async def find(self, action: Action, host: Host) -> Target:
         if self.lamp.find_error is not None:
@@ -185,6 +209,7 @@ class Rig:
     executor: Executor
     told: Nobody
     timers: Timers
+    root: Root
 
     async def ask(self, **changes: Any) -> ActionRow:
         """A request as a tier makes it."""
@@ -230,7 +255,8 @@ def rig(
     catalogue = Catalogue(
         kinds=[Light(lamp, name=name) for name in ("light", "darken", "restart_unit")]
     )
-    host: Any = Nothing()
+    root = Root()
+    host: Any = Nothing(root)
     live = LiveHub()
     told = told or Nobody()
     timers = Timers()
@@ -259,4 +285,12 @@ def rig(
         on_approved=executor.wake,
         told=told,
     )
-    return Rig(database=database, lamp=lamp, desk=desk, executor=executor, told=told, timers=timers)
+    return Rig(
+        database=database,
+        lamp=lamp,
+        desk=desk,
+        executor=executor,
+        told=told,
+        timers=timers,
+        root=root,
+    )

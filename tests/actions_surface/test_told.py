@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +16,9 @@ from api.ports import Health
 from daemon.actions.errors import HostUnavailableError, PrivilegeError
 from daemon.actions.host.host import HelperAnswer
 from daemon.notify.message import Letter, Topic
-from daemon.notify.notifier import Notifier
+from daemon.notify.notifier import Needs, Notifier
 from daemon.notify.settings import ChannelSettings, NotifySettings
+from daemon.store.actions import ActionRow
 from daemon.store.pool import Database
 from daemon.views.acting import ActingReport
 from daemon.views.actions import ActionsView
@@ -42,7 +43,13 @@ class Mailbox:
         self.letters.append(letter)
 
 
-def notifier(pool: Database, box: Mailbox, *, hour: int = 12, **channel: Any) -> Notifier:
+async def nothing_needed(rows: Sequence[ActionRow]) -> Mapping[int, str]:
+    return {}
+
+
+def notifier(
+    pool: Database, box: Mailbox, *, hour: int = 12, needs: Needs = nothing_needed, **channel: Any
+) -> Notifier:
     settings = ChannelSettings(urls=(SecretStr("json://localhost"),), **channel)
     return Notifier(
         channel=box,
@@ -50,6 +57,7 @@ def notifier(pool: Database, box: Mailbox, *, hour: int = 12, **channel: Any) ->
         common=NotifySettings(channels={"phone": settings}),
         database=pool,
         tiers=tuple,
+        needs=needs,
         host="web1",
         now=lambda: NOON.replace(hour=hour),
     )
@@ -88,6 +96,17 @@ async def test_a_proposal_and_its_end_are_told_once(pool: Database, lamps: Rig) 
     assert "approved by olga" in box.letters[1].body
     assert box.letters[1].severity is Severity.INFO
     assert await notifier(pool, box).tell() == 0, "a restart tells nothing again"
+
+
+async def test_what_root_does_not_allow_is_told_with_the_proposal(
+    pool: Database, lamps: Rig
+) -> None:
+    lamps.lamp.verbs = ("block",)
+    lamps.root.refuses = {"block": "The root helper does not allow 'block': root adds it."}
+    box = Mailbox()
+    await lamps.ask()
+    await notifier(pool, box, needs=lamps.desk.needs).tell()
+    assert "Needs: root allows the verb block; now: not allowed" in box.letters[0].body
 
 
 async def test_what_failed_and_what_nobody_knows_is_a_warning(pool: Database) -> None:

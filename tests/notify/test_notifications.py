@@ -8,7 +8,7 @@ import datetime as dt
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from daemon.notify.plan import is_quiet, letters
 from daemon.notify.settings import ChannelSettings, NotifySettings
 from daemon.notify.words import alone, harmless, summary
 from daemon.store import incidents, notices, work
+from daemon.store.actions import ActionRow
 from daemon.store.incidents import Incident, NewIncident
 from daemon.store.pool import Database
 from daemon.store.transitions import Transition, apply
@@ -156,6 +157,10 @@ class Servers(list[ServerStatus]):
         return tier_states(self, {})
 
 
+async def nothing_needed(rows: Sequence[ActionRow]) -> Mapping[int, str]:
+    return {}
+
+
 def made(
     pool: Database, phone: Phone, *, servers: Servers | None = None, **fields: Any
 ) -> Notifier:
@@ -165,6 +170,7 @@ def made(
         common=NotifySettings(check_seconds=0.1, wait_minutes=5, tier_minutes=0),
         database=pool,
         tiers=Servers() if servers is None else servers,
+        needs=nothing_needed,
         host="box",
         now=lambda: NOON,
     )

@@ -132,7 +132,10 @@ class HelperClient:
 
     async def allows(self, verb: str) -> str | None:
         try:
-            await self._refresh()
+            asked = await self._refresh()
+            if verb not in self._verbs and not asked:
+                self._known_until = 0.0  # a refusal is not remembered: root may allow it now
+                await self._refresh()
         except (PrivilegeError, HostUnavailableError) as error:
             return str(error)
         if verb in self._verbs:
@@ -142,9 +145,10 @@ class HelperClient:
             f"{self._file}, a file that is root's and that nobody else can write."
         )
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
+        """Whether the helper was asked."""
         if self._clock() < self._known_until:
-            return
+            return False
         answer = await self.call("hello", {}, timeout=_HELLO_SECONDS)
         verbs = answer.data.get("verbs")
         if not answer.ok or not isinstance(verbs, list):
@@ -152,6 +156,7 @@ class HelperClient:
         self._verbs = frozenset(str(verb) for verb in verbs)
         self._file = str(answer.data.get("file", CONFIG))
         self._known_until = self._clock() + _FRESH_SECONDS
+        return True
 
 
 def helper_client(*, path: Path = SOCKET, config: Path = CONFIG) -> HelperClient:
