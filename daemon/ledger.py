@@ -30,6 +30,33 @@ import orjson
 
 GENESIS = bytes(32)
 """What the first entry follows."""
+KINDS = (
+    "verdict",
+    "transition",
+    "parent",
+    "assessment",
+    "plan",
+    "review",
+    "mute",
+    "unmute",
+    "restore",
+    "action_request",
+    "action_decision",
+    "action_approval",
+    "action_expired",
+    "action_withdrawn",
+    "action_intent",
+    "action_started",
+    "action_result",
+    "action_inverse",
+    "action_reversal",
+    "action_reversed",
+    "action_confirmed",
+    "action_stop",
+)
+"""What this release records."""
+FAMILIES = ("action",)
+"""The first word of several kinds, which stands for all of them."""
 _MOST_BREAKS = 100
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.actions.states import ActionState
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.proposal_views import action_detail, action_table
@@ -49,7 +50,7 @@ def default(context: typer.Context, as_json: _Json = False) -> None:
 def list_actions(
     context: typer.Context,
     state: Annotated[
-        list[str] | None, typer.Option("--state", help="Only these states (repeat).")
+        list[ActionState] | None, typer.Option("--state", help="Only these states (repeat).")
     ] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only on this target.")] = None,

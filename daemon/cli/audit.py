@@ -7,7 +7,7 @@ import dataclasses
 import enum
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -22,7 +22,7 @@ from daemon.cli.existing import existing_state
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.moments import moment_before
 from daemon.cli.render import line
-from daemon.ledger import Entry, Head
+from daemon.ledger import FAMILIES, KINDS, Entry, Head
 from daemon.logs import configure_logs
 from daemon.store import ledger
 from daemon.store.errors import StoreError
@@ -82,6 +82,7 @@ def list_entries(
         async with store.pool.connection() as connection:
             return await ledger.search(connection, wanted, limit=limit)
 
+    _require_kinds(context.obj, wanted.kinds)
     entries = _over_store(context.obj, look)
     if as_json:
         print_json([_as_json(entry) for entry in entries])
@@ -205,6 +206,24 @@ def _over_store(shared: Context, work: Callable[[Store], Awaitable[T]]) -> T:
         raise CommandError(message) from error
     except StoreError as error:
         raise CommandError(str(error)) from error
+
+
+def _require_kinds(shared: Context, kinds: Sequence[str]) -> None:
+    """Raises `CommandError` where one is neither known nor in the ledger, which may hold what other
+    releases wrote."""
+    unknown = [kind for kind in kinds if kind not in KINDS and kind not in FAMILIES]
+
+    async def missing(store: Store) -> list[str]:
+        async with store.pool.connection() as connection:
+            return [
+                kind
+                for kind in unknown
+                if not await ledger.search(connection, ledger.Wanted(kinds=[kind]), limit=1)
+            ]
+
+    if unknown and (absent := _over_store(shared, missing)):
+        message = f"--kind {absent[0]!r}: there are {', '.join((*FAMILIES, *KINDS))}"
+        raise CommandError(message, code=Exit.USAGE)
 
 
 def _file(path: Path, expected: Head | None) -> Checked:

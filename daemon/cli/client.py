@@ -115,11 +115,15 @@ def _fit(value: Any) -> Any:
 
 
 def _failure(response: httpx.Response) -> CommandError:
+    kind: object = None
     try:
-        message = str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+        told = response.json()["error"]
+        message, kind = str(told["message"]), told.get("code")
+    except (ValueError, KeyError, TypeError, AttributeError):
         message = f"HTTP {response.status_code} from {response.url}"
     if response.status_code == 401:
         message += " (this command takes it from $TRIAGED_API_KEY)"
     code = Exit.NOT_FOUND if response.status_code == 404 else Exit.FAILED
+    if kind == "invalid_value":  # a word that was typed, where there are others
+        code = Exit.USAGE
     return CommandError(clean(message), code=code)

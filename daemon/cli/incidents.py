@@ -10,6 +10,7 @@ from daemon.cli.client import DaemonClient
 from daemon.cli.context import Context, out, print_json
 from daemon.cli.exits import CommandError, Exit
 from daemon.cli.render import incident_detail, incident_table
+from daemon.escalation.states import State
 
 app = typer.Typer(
     help="Incidents: what was escalated, and what came of it.", invoke_without_command=True
@@ -33,7 +34,7 @@ def default(context: typer.Context, as_json: _Json = False) -> None:
 def list_incidents(
     context: typer.Context,
     state: Annotated[
-        list[str] | None, typer.Option("--state", help="Only these states (repeat).")
+        list[State] | None, typer.Option("--state", help="Only these states (repeat).")
     ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="Closed ones too.")] = False,
     text: Annotated[str | None, typer.Option("--text", help="Words in title or evidence.")] = None,
@@ -94,13 +95,13 @@ def mute(
 def _list(
     shared: Context,
     *,
-    states: list[str] | None,
+    states: list[State] | None,
     every: bool,
     text: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
-    live = ["open", "reviewing", "escalated", "planning", "watching", "attention"]
+    live = [state for state in State if state is not State.CLOSED]
     wanted = states or (None if every or text else live)
     answer = _client(shared).get("/api/v1/incidents", state=wanted, text=text, limit=limit)
     if as_json:

@@ -21,6 +21,7 @@ from daemon.actions.kinds.every import KINDS, every_kind
 from daemon.actions.policy.facts import Past
 from daemon.actions.settings import ActionsSettings
 from daemon.cli.context import Context, err
+from daemon.cli.existing import existing_state
 from daemon.cli.exits import CommandError, Exit
 from daemon.logs import configure_logs
 from daemon.store import action_past
@@ -130,7 +131,7 @@ async def _look(
 
 async def _past(shared: Context, action: Action, strike_hours: float) -> PastRow:
     loaded = shared.load()
-    state = shared.state(loaded)
+    state = await asyncio.to_thread(existing_state, shared, loaded)
     try:
         async with (
             open_store(loaded.settings.store, state, application_name="triaged policy") as store,

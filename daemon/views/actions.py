@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from api.ports import ConflictError, NotFoundError
 from api.ports_actions import ActionDetail, ActionFilter, ActionView, StopView
+from daemon.actions.kinds.every import every_kind
+from daemon.actions.states import ActionState
 from daemon.store import action_reports, actions
 from daemon.store.pool import Database
 from daemon.views.action_rows import action_step, action_view, busy, stop_view
+from daemon.views.choices import require_known
 from daemon.views.giving_up import PATIENCE, GivingUp
 from daemon.views.proposals import AtDesk
 
@@ -22,7 +25,13 @@ class ActionsView:
         self._giving_up = GivingUp(name="actions", seconds=PATIENCE)
 
     async def find(self, wanted: ActionFilter) -> Sequence[ActionView]:
-        return await self._giving_up.or_busy(self._find(wanted))
+        """Raises `WrongParameterError` where a state or the kind is none. A kind that an older
+        release knew is one where there are actions of it."""
+        require_known(wanted.states, ActionState, param="state")
+        found = await self._giving_up.or_busy(self._find(wanted))
+        if not found and wanted.kind is not None:
+            require_known([wanted.kind], every_kind().names(), param="kind")
+        return found
 
     async def _find(self, wanted: ActionFilter) -> Sequence[ActionView]:
         with busy():

@@ -46,6 +46,7 @@ from daemon.store.pool import Database
 from daemon.store.transitions import Transition
 from daemon.store.verdicts import VerdictRow
 from daemon.store.work import Work, run
+from daemon.views.choices import require_known
 from daemon.views.giving_up import PATIENCE, GivingUp
 from tiers.vocabulary import Category, Severity, TierName
 
@@ -68,6 +69,8 @@ class IncidentsView:
         self._on_mutes = on_mutes
 
     async def find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:
+        """Raises `WrongParameterError` where a state is none."""
+        require_known(wanted.states, State, param="state")
         return await self._giving_up.or_busy(self._find(wanted))
 
     async def _find(self, wanted: IncidentFilter) -> Sequence[IncidentView]:

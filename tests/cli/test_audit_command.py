@@ -110,7 +110,10 @@ def test_entries_are_listed_newest_first_and_by_what_is_asked(audit: Audit) -> N
     assert shown.returncode == 0
     assert "\x1b" not in shown.stdout
     assert "[bold]no[/bold] next" in shown.stdout
-    assert "No entries." in audit("list", "--kind", "none").stdout
+    assert "No entries." in audit("list", "--kind", "mute").stdout
+    wrong = audit("list", "--kind", "action", "--kind", "bogus")
+    assert wrong.returncode == 2
+    assert "'bogus': there are action, verdict, transition" in wrong.stderr
 
 
 @pytest.mark.parametrize(
