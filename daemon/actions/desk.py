@@ -46,7 +46,7 @@ log = structlog.get_logger()
 _CODE_TRIES = 20
 _LATER_SECONDS = 5.0
 """What cannot be decided on now is looked at again after."""
-_TICK_SECONDS = 2.0
+_TICK_SECONDS = 5.0
 _PATIENCE = 15.0
 """Seconds that somebody who asks or answers waits for the store."""
 _S = ActionState

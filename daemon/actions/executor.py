@@ -47,7 +47,8 @@ from tiers.vocabulary import Provenance, Severity
 
 log = structlog.get_logger()
 
-_POLL_SECONDS = 2.0
+_POLL_SECONDS = 5.0
+"""For what nobody here announces: approvals in another process, leases and pauses that end."""
 _BUSY_SECONDS = 5.0
 """The host does not answer, or another action is under way on the target: tried again after."""
 _S = ActionState
@@ -105,6 +106,9 @@ class Executor:
     async def work_once(self) -> bool:
         """Takes one action as far as it goes now, if one waits; whether there was one."""
         seconds = self._settings.lease_seconds
+        async with self._database.connection() as connection:
+            if not await actions.claimable(connection, host=self._name):
+                return False
         row = await run(
             self._database,
             lambda work: actions.claim(

@@ -139,6 +139,10 @@ select exists (select from actions where host = %(host)s and state = 'requested'
              and confirmed_at is null and started_at is not null
              and not reversal ? 'carried_out')
 """  # noqa: S608
+CLAIMABLE = """
+select exists (select from actions where host = %s and state in ('approved','intent','started')
+  and next_at <= now() and (lease_until is null or lease_until < now()))
+"""
 CONFIRM = f"""
 update actions set confirmed_at = now(), confirmed_by = %s
 where id = %s and confirm_by is not null and confirmed_at is null returning {COLUMNS}
@@ -421,6 +425,12 @@ async def listing(
 async def pending(connection: Connection, *, host: str) -> bool:
     """Whether the desk of this host has anything to look at."""
     row = await (await connection.execute(PENDING.encode(), {"host": host})).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def claimable(connection: Connection, *, host: str) -> bool:
+    """Whether `claim` may find anything: one question, where mostly nothing is to be done."""
+    row = await (await connection.execute(CLAIMABLE, (host,))).fetchone()
     return row is not None and bool(row[0])
 
 
