@@ -173,6 +173,8 @@ class IncidentFilter:
     states: Sequence[str] = ()
     min_severity: Severity | None = None
     text: str | None = None
+    since: datetime | None = None
+    """Only those of which something was new since then."""
     before_id: int | None = None
     limit: int = 50
 

@@ -205,6 +205,7 @@ async def start_api(
                 database=database,
                 desk=acting.desk,
                 units=acting.host.units,
+                process=acting.host.process,
                 level=settings.actions.autonomy,
             ),
             actions=ActionsView(database=database, desk=acting.desk),

@@ -17,18 +17,26 @@ from typing import Any
 from tiers.agent_costs import Costs
 from tiers.agent_parts import ChatParts, round_messages, run_calls
 from tiers.agent_small_asking import proposed
+from tiers.agent_small_plain import answered
 from tiers.agent_small_tools import code_calls, small_form, written
 from tiers.agent_turn import Turn
 from tiers.arguments import fill, repaired
 from tiers.chat_claims import claims
 from tiers.chat_closing_words import age_words
-from tiers.chat_contracts import AgentEvent, AnswerFinished, ClientCalls, TextDelta
+from tiers.chat_contracts import (
+    AgentEvent,
+    AnswerFinished,
+    ClientCalls,
+    TextDelta,
+    ToolFinished,
+)
 from tiers.chat_history import client_results
 from tiers.chat_memory import Kept
+from tiers.chat_plain import plain_in
 from tiers.chat_wished import wish_in
 from tiers.chat_wishes import wants_change, wants_fresh
 from tiers.contracts import ToolSpec, ToolTrace
-from tiers.errors import BadAnswerError, CaseTooLargeError
+from tiers.errors import BadAnswerError, CaseTooLargeError, TierError
 from tiers.grounding import has_figures, sources_of, ungrounded
 from tiers.llm.neutralise import middle_cut
 from tiers.llm.requests import ChatCall
@@ -77,12 +85,15 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
         yield ClientCalls(calls=called)
         yield AnswerFinished(reason="tool_calls", usage=costs.usage)
         return
-    if turn.asker is not None and (wish := wish_in(turn.question)) is not None:
-        async with contextlib.aclosing(proposed(parts, turn.asker, wish)) as events:
+    if (by_code := _by_code(parts, turn)) is not None:
+        told = False
+        async with contextlib.aclosing(by_code) as events:
             async for event in events:
+                told = told or isinstance(event, str)
                 yield TextDelta(text=written(event, form)) if isinstance(event, str) else event
-        yield AnswerFinished(reason="stop", usage=costs.usage)
-        return
+        if told:
+            yield AnswerFinished(reason="stop", usage=costs.usage)
+            return
     question, offered = offer_for(parts, turn.asked)
     talk = _Talk(
         question=question,
@@ -97,6 +108,7 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
     if offered and _is_sure(parts, question, wanted):
         wanted = await _insisted(parts, talk, offered[0], wanted)
     traces: list[ToolTrace] = []
+    finished: list[ToolFinished] = []
     if wanted:
         results_by_id: dict[str, ToolTrace] = {}
         talk.known = _remembered(parts, turn, wanted)
@@ -105,7 +117,10 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
             running = run_calls(runner, missing, results_by_id)
             async with contextlib.aclosing(running) as events:
                 async for event in events:
-                    yield event
+                    if isinstance(event, ToolFinished):
+                        finished.append(event)  # shown once it is known what the answer repeats
+                    else:
+                        yield event
         for trace in runner.traces:
             if trace.result.ok:
                 turn.results.keep(trace, asked=turn.digest)
@@ -113,10 +128,17 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
         traces = [results_by_id[call.call_id] for call in wanted]
         contents = {key: runner.content(trace) for key, trace in results_by_id.items()}
         talk.messages += round_messages(wanted, contents)
-        answer = await _ask(parts, talk, offered)
+        try:
+            answer = await _ask(parts, talk, offered)
+        except TierError:
+            for event in finished:
+                yield event
+            raise
     text, unsupported = _checked(answer, traces, question)
     if claims(text, asked=wants_change(question)):
         text = _CANNOT
+    for event in finished:
+        yield dataclasses.replace(event, repeated=event.trace.result.summary.strip() in text)
     if talk.known:
         oldest = max(turn.results.age(kept) for kept in talk.known.values())
         text += f" (Looked up {age_words(oldest)}.)"
@@ -132,11 +154,25 @@ async def answer_buffered(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentE
 
 def prompt_of(parts: ChatParts, turn: Turn) -> tuple[list[Mapping[str, Any]], list[dict[str, Any]]]:
     """The messages and tools of the first model call; nothing where none is made."""
-    if client_results(turn.history) or code_calls(parts, turn):
+    if client_results(turn.history) or code_calls(parts, turn) or _read_by_code(turn):
         return [], []
     question, offered = offer_for(parts, turn.asked)
     tools = [parts.profile.tool_payload(spec) for spec in offered]
     return [{"role": "user", "content": question}], tools
+
+
+def _by_code(parts: ChatParts, turn: Turn) -> AsyncGenerator[AgentEvent | str, None] | None:
+    """What code answers without the model, a wish for a change or a plain question; None for all
+    else. Where it ends without a text, the model answers after all."""
+    if (wish := wish_in(turn.question)) is not None:
+        return proposed(parts, turn.asker, wish)
+    if (plain := plain_in(turn.question)) is not None:
+        return answered(parts, turn, plain)
+    return None
+
+
+def _read_by_code(turn: Turn) -> bool:
+    return wish_in(turn.question) is not None or plain_in(turn.question) is not None
 
 
 def _remembered(parts: ChatParts, turn: Turn, wanted: Sequence[WantedCall]) -> dict[str, Kept]:

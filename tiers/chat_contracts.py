@@ -37,8 +37,11 @@ class ToolStarted:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
+    """`repeated`: the answer says the trace's summary in full, which need not be shown twice."""
+
     call_id: str
     trace: ToolTrace
+    repeated: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +172,15 @@ class Asker(Protocol):
     async def unit(self, name: str) -> str | None:
         """The unit of this host that somebody calls so ("nginx" is "nginx.service"); None where
         there is none, or nobody can tell which."""
+        ...
+
+    async def process(self, pid: int) -> str | None:
+        """The target that names the process of that number ("4242:81500", with its start); None
+        where there is none now."""
+        ...
+
+    async def waiting(self) -> Sequence[Proposal] | None:
+        """The actions that wait for a human; None where that cannot be read now."""
         ...
 
     async def past(self, *, target: str, limit: int) -> Sequence[str]:

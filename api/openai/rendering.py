@@ -188,6 +188,8 @@ def _started(event: ToolStarted) -> str:
 
 def _finished(event: ToolFinished) -> str:
     trace = event.trace
+    if event.repeated:
+        return f"{defused(fit(trace.name))[:_SUMMARY]} [{trace.seconds:.1f} s]"
     mark = "" if trace.result.ok else "could not: "
     summary = " ".join(defused(fit(trace.result.summary[:_SUMMARY])).split())
     return f"{mark}{summary} [{trace.seconds:.1f} s]"

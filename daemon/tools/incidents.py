@@ -44,12 +44,16 @@ class Records(Protocol):
 def incident_search(*, records: Records) -> Callable[..., Awaitable[ToolResult]]:
     """The tool that finds incidents by words."""
 
-    async def tool(*, query: str = "") -> ToolResult:
+    async def tool(*, query: str = "", hours: int | None = None) -> ToolResult:
         wanted = query.strip()
         # "open incidents", "anything lately": a question about all of them, not words to look for.
         words = [w for w in wanted.split() if w.lower() not in _ABOUT_ALL]
-        found = await records.find_incidents(IncidentFilter(text=" ".join(words) or None, limit=20))
+        since = None if hours is None else _ago(hours)
+        found = await records.find_incidents(
+            IncidentFilter(text=" ".join(words) or None, since=since, limit=20)
+        )
         about = f" that match {wanted!r}" if words else ""
+        about += f" with news in the last {hours} h" if hours is not None else ""
         if not found:
             return ToolResult(ok=True, summary=f"There are 0 incidents{about}.", data={})
         shown = [
@@ -76,7 +80,7 @@ def event_query(*, records: Records) -> Callable[..., Awaitable[ToolResult]]:
     """The tool that counts and finds events by words."""
 
     async def tool(*, text: str, hours: int = 24) -> ToolResult:
-        since = datetime.fromtimestamp(time.time() - hours * 3600, tz=UTC)
+        since = _ago(hours)
         patterns = await records.find_patterns(text=text, since=since, limit=20)
         events = await records.find_events(EventFilter(text=text, since=since, limit=20))
         if not patterns and not events:
@@ -104,6 +108,10 @@ def event_query(*, records: Records) -> Callable[..., Awaitable[ToolResult]]:
         return ToolResult(ok=True, summary=summary, data=data, provenance=Provenance.TEXT)
 
     return tool
+
+
+def _ago(hours: int) -> datetime:
+    return datetime.fromtimestamp(time.time() - hours * 3600, tz=UTC)
 
 
 _ABOUT_ALL = {

@@ -10,7 +10,7 @@ from api.roles import Caller
 from daemon.actions.action import TargetType
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError, HostUnavailableError
-from daemon.actions.host.host import Units
+from daemon.actions.host.host import ProcessState, Units
 from daemon.actions.kind import Parameter
 from daemon.actions.policy.facts import Autonomy, Origin
 from daemon.actions.requests import NewRequest
@@ -41,6 +41,7 @@ class ChatAsker:
         needs: Callable[[Sequence[ActionRow]], Awaitable[Mapping[int, str]]],
         catalogue: Catalogue,
         units: Units,
+        process: Callable[[int], Awaitable[ProcessState | None]],
         level: Autonomy,
         by: Caller,
     ) -> None:
@@ -49,6 +50,7 @@ class ChatAsker:
         self._needs = needs
         self._catalogue = catalogue
         self._units = units
+        self._process = process
         self._level = level
         self._by = by
 
@@ -96,6 +98,21 @@ class ChatAsker:
             return None if not wanted else name if "." in wanted else f"{name}.service"
         found = [each for each in names if each.lower() in (wanted, f"{wanted}.service")]
         return found[0] if len(found) == 1 else next((n for n in found if n == name), None)
+
+    async def process(self, pid: int) -> str | None:
+        try:
+            found = await self._process(pid)
+        except HostUnavailableError:
+            return None
+        return f"{found.pid}:{found.start}" if found is not None else None
+
+    async def waiting(self) -> Sequence[Proposal] | None:
+        try:
+            async with self._database.connection() as connection:
+                rows = await actions.waiting(connection)
+        except StoreUnavailableError:
+            return None
+        return await self._proposals(rows)
 
     async def _proposals(self, rows: Sequence[ActionRow]) -> Sequence[Proposal]:
         needs = await self._needs(rows)

@@ -86,6 +86,7 @@ class IncidentsView:
                         states=list(wanted.states) or None,
                         severities=severities,
                         contains=wanted.text,
+                        since=wanted.since,
                         before=wanted.before_id,
                     ),
                     limit=wanted.limit,

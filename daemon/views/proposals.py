@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from api.ports import NotFoundError
@@ -10,7 +10,7 @@ from api.ports_actions import EvidenceLine, OutcomeView, ProposalDetail
 from api.roles import Caller
 from daemon.actions.catalogue import Catalogue
 from daemon.actions.errors import ActionError
-from daemon.actions.host.host import Units
+from daemon.actions.host.host import ProcessState, Units
 from daemon.actions.kind import Kind
 from daemon.actions.policy.facts import Autonomy
 from daemon.actions.requests import NewRequest
@@ -53,12 +53,21 @@ class AtDesk(Protocol):
 
 class ProposalsView:
     """Satisfies `api.ports_actions.Proposals`. `units` is the inventory of units, in which what a
-    chat's user calls a unit is looked up."""
+    chat's user calls a unit is looked up, and `process` that of processes, by number."""
 
-    def __init__(self, *, database: Database, desk: AtDesk, units: Units, level: Autonomy) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        desk: AtDesk,
+        units: Units,
+        process: Callable[[int], Awaitable[ProcessState | None]],
+        level: Autonomy,
+    ) -> None:
         self._database = database
         self._desk = desk
         self._units = units
+        self._process = process
         self._level = level
         self._giving_up = GivingUp(name="proposals", seconds=PATIENCE)
 
@@ -143,6 +152,7 @@ class ProposalsView:
             needs=self._desk.needs,
             catalogue=self._desk.catalogue,
             units=self._units,
+            process=self._process,
             level=self._level,
             by=by,
         )

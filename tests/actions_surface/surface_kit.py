@@ -18,6 +18,7 @@ from api.keys.parse import render_key
 from api.keys.ring import KeyRing
 from api.roles import Role
 from daemon.actions.errors import HostUnavailableError
+from daemon.actions.host.host import ProcessState
 from daemon.actions.policy.facts import Autonomy
 from daemon.views.actions import ActionsView
 from daemon.views.effects import EffectsView
@@ -47,6 +48,15 @@ class Inventory:
         raise AssertionError("nobody acts")
 
 
+async def process_by_number(pid: int) -> ProcessState | None:
+    """One process runs on the host of these tests: 4242."""
+    if pid != 4242:
+        return None
+    return ProcessState(
+        pid=pid, start=81_500, name="x", uid=1000, nice=0, state="S", unit="", command="/bin/x"
+    )
+
+
 def real_ports(
     rig: Rig, *, level: str = "suggest", units: Inventory | None = None, **more: Any
 ) -> Mapping[str, Any]:
@@ -56,6 +66,7 @@ def real_ports(
             database=rig.database,
             desk=rig.desk,
             units=units or Inventory("hall", "nginx.service"),
+            process=process_by_number,
             level=Autonomy(level),
         ),
         "actions": ActionsView(database=rig.database, desk=rig.desk),

@@ -347,3 +347,41 @@ async def test_responses_propose_and_approve_too(
     assert code in shown
     assert "Approved: light hall" in await ask(f"approve {code}")
     assert (await lamps.row(1)).answered_by == "local"
+
+
+async def test_a_small_model_tells_of_what_waits_and_of_what_became_of_it(
+    pool: Database, scripted: ScriptedEndpoint, client: LlmClient
+) -> None:
+    lamps = rig(pool, lamp=Lamp(present={"nginx.service"}), autonomy="suggest")
+    _, http, _ = facade(lamps, agent=small(client, Box()))
+
+    async def said(words: str, *before: dict[str, str]) -> str:
+        return content_of(await http.post(CHAT, json=say(words, *before)))
+
+    assert "No proposal waits" in await said("approve")
+    await said("restart nginx")
+    code = await code_of(lamps)
+    alone = await said("approve")
+    assert "Nothing was answered" in alone
+    assert f"Waiting for your answer: {code}" in alone
+    assert "1 proposal waits" in await said("are there any proposals waiting?")
+    assert (await lamps.row(1)).state == "proposed"
+    approved = await said(f"approve {code}")
+    await lamps.executor.work_once()
+    before = {"role": "assistant", "content": approved}
+    became = await said("what became of it?", {"role": "user", "content": "x"}, before)
+    assert became.startswith("Action 1: restart_unit nginx.service: done")
+    assert "1 actions, the newest first" in await said("what was done?")
+    assert scripted.calls == []
+
+
+async def test_a_process_is_named_with_its_start(
+    lamps: Rig, scripted: ScriptedEndpoint, client: LlmClient
+) -> None:
+    _, http, _ = facade(lamps, agent=small(client, Box()))
+    gone = content_of(await http.post(CHAT, json=say("kill process 77")))
+    assert "no process 77" in gone
+    # This catalogue has lamps alone, and its sentence is what the user reads.
+    known = content_of(await http.post(CHAT, json=say("kill process 4242")))
+    assert "there is no action 'end_process'" in known
+    assert scripted.calls == []

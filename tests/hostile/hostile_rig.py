@@ -219,7 +219,11 @@ async def hostile_rig(
         access=keys_in(folder),
         real={
             "proposals": ProposalsView(
-                database=database, desk=desk, units=host.units, level=Autonomy(level)
+                database=database,
+                desk=desk,
+                units=host.units,
+                process=host.process,
+                level=Autonomy(level),
             ),
             "actions": ActionsView(database=database, desk=desk),
             "peers": peers,

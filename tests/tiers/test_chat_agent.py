@@ -355,7 +355,7 @@ async def test_a_wish_to_change_something_gets_no_tool(
 ) -> None:
     scripted.script.append(chat_reply("I cannot change anything on this host."))
     box = Box()
-    events = await ask(small(client, box), "restart nginx.service")
+    events = await ask(small(client, box), "restart nginx.service if it is down")
     assert box.called == []
     assert "tools" not in scripted.calls[0]
     assert "cannot change" in text_of(events)
