@@ -28,6 +28,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
 	@touch $(STAMP)
+	@echo "The command is $(BIN)/triaged; 'source $(BIN)/activate' makes it 'triaged' in a shell."
 
 run: setup ## watch this host; Ctrl-C stops everything
 	@exec $(BIN)/triaged run

@@ -23,13 +23,16 @@ from api.keys.ring import KeyRing
 from api.ports import Ports
 from api.roles import Role
 from api.serve import Facade, PortTakenError, is_loopback, listen
+from daemon.config.load import ENV_PREFIX
 from daemon.config.settings import Settings
 from daemon.errors import StartError
 from daemon.local_key import local_key
 from daemon.runtime import Failure, background, within
 from daemon.store.pool import Database
 from daemon.views.keys import KeptUsage
-from tiers.runtime.ownership import holder_of
+from tiers.runtime.ownership import holder_of, port_is_free
+
+_LAST_PORT = 65_535
 
 
 def listen_for(settings: Settings, state_dir: Path) -> socket.socket:
@@ -43,11 +46,38 @@ def listen_for(settings: Settings, state_dir: Path) -> socket.socket:
         if holder is not None:
             by = f" by {holder.name}" + (f" (pid {holder.pid})" if holder.pid else "")
         raise StartError(
-            f"{error}{by}; stop it, or choose another with api.port "
-            "(TRIAGED__API__PORT=8093 triaged run)"
+            f"{error}{by}; stop it, or choose other ports. Beside another triaged that is every "
+            f"port at once, or the models stay away: {_on_other_ports(settings)} triaged run"
         ) from error
     except OSError as error:
         raise StartError(f"api.host {api.host}: cannot listen there: {error.strerror}") from error
+
+
+def _on_other_ports(settings: Settings) -> str:
+    """The environment that moves the facade and every llama-server of ours to free ports, all by
+    the same distance."""
+    ports = {"API": settings.api.port}
+    hosts = {settings.api.host}
+    for tier, its in settings.tiers.by_name().items():
+        if its.own_server and its.port:
+            ports[f"TIERS__{tier.name}"] = its.port
+            hosts.add(its.host)
+    further = next(
+        (
+            step
+            for step in range(10, 1000, 10)
+            if all(_may_be_had(host, port + step) for port in ports.values() for host in hosts)
+        ),
+        10,
+    )
+    return " ".join(f"{ENV_PREFIX}{name}__PORT={port + further}" for name, port in ports.items())
+
+
+def _may_be_had(host: str, port: int) -> bool:
+    try:
+        return port <= _LAST_PORT and port_is_free(host, port)
+    except OSError:
+        return False
 
 
 def keys_path(settings: Settings, state_dir: Path) -> Path:

@@ -21,6 +21,10 @@ from tiers.runtime.states import ServerState, ServerStatus
 
 _MARKS = {"incident": "!", "assessment": "=", "verdict": "?", "event": "+"}
 _SOURCES_SETTLE = 3.0
+_ON_THE_WAY = frozenset(
+    {ServerState.ABSENT, ServerState.STARTING, ServerState.LOADING, ServerState.BUSY}
+)
+"""What comes before each ready or failed start, and between ready and ready."""
 
 
 class Screen:
@@ -37,19 +41,24 @@ class Screen:
         self._line(name, detail)
 
     def server(self, status: ServerStatus) -> None:
-        """A llama-server whose state changed: ready, or trouble."""
+        """A llama-server whose state changed: ready, or trouble. One that is tried again and again
+        is told of once."""
+        if status.state in _ON_THE_WAY:
+            return
         before = self._servers.get(status.tier.value)
         self._servers[status.tier.value] = status.state
-        told = {ServerState.READY, ServerState.FAILED, ServerState.COOLING, ServerState.STALLED}
-        if status.state not in told or before in (status.state, ServerState.BUSY):
+        if status.state is before or status.state is ServerState.STOPPED:
             return
         words = f"{status.state.value} at {status.url} with {status.model}"
         detail = f": {status.detail}" if status.detail else ""
         self._line(f"tier {status.tier.value}", words + detail)
 
     def ready(self, daemon: Daemon, *, seconds: float) -> None:
-        """Everything answers."""
-        self._say(Text(f"\nready in {seconds:.1f} s", style="bold green"))
+        """Everything answers, but for models that the line names."""
+        words, style = f"ready in {seconds:.1f} s", "bold green"
+        if lacking := without_models(daemon.servers()):
+            words, style = f"{words}, {lacking}", "bold yellow"
+        self._say(Text(f"\n{words}", style=style))
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column()
@@ -114,6 +123,20 @@ class Screen:
     def _say(self, text: Text) -> None:
         if self._shown:
             self._console.print(text)
+
+
+def without_models(servers: Sequence[ServerStatus]) -> str:
+    """Which tiers have no model now, and what that means; "" where all have one."""
+    away = [status for status in servers if status.away is not None]
+    loading = [status.tier.value for status in away if status.away and status.away.loading]
+    down = [status.tier.value for status in away if status.tier.value not in loading]
+    words = []
+    if down:
+        which = "any model" if len(down) == len(servers) else f"the model of {', '.join(down)}"
+        words.append(f"without {which}: see above why; rules and notifications go on")
+    if loading:
+        words.append(f"the model of {', '.join(loading)} is still being loaded")
+    return "; ".join(words)
 
 
 def _how_called() -> str:

@@ -114,7 +114,7 @@ def load_config(*, given: Path | None = None, environ: Mapping[str, str] | None 
 
 def _with_own_credentials(value: Any, folder: str) -> Any:
     """systemd gives each unit a folder for its secrets and hides those of others: what the
-    configuration names as the daemon's is read by the API and the models from their own `folder`."""
+    configuration names as the daemon's is read by API and models from their own `folder`."""
     match value:
         case str() if folder and value.startswith(_CREDENTIALS):
             return f"{folder}/{value.removeprefix(_CREDENTIALS)}"

@@ -39,6 +39,7 @@ from daemon.helper.programs import Programs
 from daemon.helper.request import Request, parse, read_line
 from daemon.helper.verbs.table import VERBS
 
+_GREETING = "hello"
 _LINE_SECONDS = 5.0
 _ANSWER_SECONDS = 5.0
 _ANSWER_LIMIT = 262_144
@@ -77,14 +78,16 @@ def serve(connection: socket.socket, file: Path) -> int:
         ok, code, detail, data = False, "failed", f"the host refused: {error}", {}
     except Exception as error:  # noqa: BLE001 (root's door answers and logs whatever happens)
         ok, code, detail, data = False, "failed", f"the helper has a fault: {error!r}", {}
-    journal.write(
-        peer=call.peer,
-        verb=call.request.verb if call.request else "-",
-        arguments=call.request.arguments if call.request else None,
-        code=code,
-        detail=detail,
-        seconds=time.monotonic() - began,
-    )
+    verb = call.request.verb if call.request else "-"
+    if not (ok and verb == _GREETING):  # the daemon asks every minute which verbs there are
+        journal.write(
+            peer=call.peer,
+            verb=verb,
+            arguments=call.request.arguments if call.request else None,
+            code=code,
+            detail=detail,
+            seconds=time.monotonic() - began,
+        )
     _send(connection, {"ok": ok, "code": code, "detail": detail[:_DETAIL_LIMIT], "data": data})
     return 0
 
@@ -122,7 +125,7 @@ class _Call:
 
 
 def _allow(verb: Verb, config: Config) -> None:
-    if verb.name == "hello" or set(verb.with_any or (verb.name,)) & set(config.verbs):
+    if verb.name == _GREETING or set(verb.with_any or (verb.name,)) & set(config.verbs):
         return
     name = verb.with_any[0] if verb.with_any else verb.name
     if config.exists:
