@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from api.openai.marks import MARK, Defuser, defused, without_tool_details
 from api.ports_chat import ChatOptions
-from tiers.chat_contracts import ProposalMade, ThinkingDelta
+from tiers.chat_contracts import ProposalMade, ThinkingDelta, ToolFinished
+from tiers.contracts import ToolResult, ToolTrace
 
 WEBUI = {"X-OpenWebUI-Chat-Id": "c1"}
 LOOKED = script(*tool(path="/"), text("Fine."), DONE)
@@ -39,6 +40,19 @@ async def test_status_events_are_for_open_webui_or_who_asks(
     assert events(await deltas(http, ASK, headers={"X-Triaged-Show": "Status"})) == wanted
     assert events(await deltas(http, {**ASK, "triaged": {"show": ["status"]}})) == wanted
     assert "event" not in (await http.post(CHAT, json=ASK, headers=WEBUI)).json()
+
+
+@pytest.mark.parametrize("ok", [True, False])
+async def test_what_the_answer_repeats_is_not_shown_twice(
+    parts: Served, http: httpx.AsyncClient, ok: bool
+) -> None:
+    result = ToolResult(ok=ok, summary="Refused: no.")
+    trace = ToolTrace(name="propose_action", arguments={}, result=result, seconds=0.25)
+    ended = ToolFinished(call_id="c1", trace=trace, repeated=True)
+    parts.agent.script = script(ended, text("Refused: no."), DONE)
+    shown = await message(http, ASK)
+    assert shown["reasoning_content"].strip() == "propose_action [0.2 s]"
+    assert shown["content"] == "Refused: no."
 
 
 async def test_a_status_that_is_left_open_is_closed(parts: Served, http: httpx.AsyncClient) -> None:

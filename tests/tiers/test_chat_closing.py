@@ -167,7 +167,7 @@ async def test_a_small_model_cannot_claim_either(
     scripted: ScriptedEndpoint, client: LlmClient
 ) -> None:
     scripted.script.append(chat_reply("nginx was restarted."))
-    events = await converse(small(client, Box()), "restart nginx.service")
+    events = await converse(small(client, Box()), "restart nginx.service if it is down")
     assert "restarted" not in text_of(events)
     assert "cannot" in text_of(events)
 
