@@ -10,15 +10,18 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
+import logging
 import os
 import shutil
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -51,6 +54,22 @@ def scratch(name: str) -> Path:
     """A new folder with a short path, in memory where there is enough; the caller removes it."""
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * 1024**3
     return Path(tempfile.mkdtemp(prefix=f"triaged-{name}-", dir=MEMORY if roomy else None))
+
+
+@pytest.fixture(autouse=True)
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where a test sent its logs is closed after it: nothing of that stays for the next."""
+    configure, before = structlog.configure, list(logging.root.handlers)
+
+    def uncached(**values: Any) -> None:
+        configure(**{**values, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    structlog.reset_defaults()
+    for handler in logging.root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture
