@@ -45,30 +45,3 @@ class ActionState(enum.StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
-
-
-_S = ActionState
-FOLLOWS: dict[ActionState, frozenset[ActionState]] = {
-    _S.REQUESTED: frozenset({_S.REFUSED, _S.PROPOSED, _S.APPROVED, _S.EXPIRED, _S.WITHDRAWN}),
-    _S.PROPOSED: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.WITHDRAWN, _S.REFUSED}),
-    _S.APPROVED: frozenset({_S.INTENT, _S.REQUESTED, _S.REFUSED, _S.EXPIRED, _S.WITHDRAWN}),
-    _S.INTENT: frozenset({_S.STARTED, _S.APPROVED, _S.REFUSED}),
-    _S.STARTED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
-}
-
-OPEN = frozenset(FOLLOWS)
-"""States of an action that is not over."""
-
-BEGUN = frozenset({_S.STARTED, _S.DONE, _S.FAILED, _S.UNKNOWN})
-"""States of an action whose effect may be there."""
-
-
-class IllegalStepError(Exception):
-    """That cannot follow: somebody else moved the action first."""
-
-
-def require_step(before: ActionState, after: ActionState) -> None:
-    """Raises `IllegalStepError`."""
-    if after not in FOLLOWS.get(before, frozenset()):
-        message = f"an action that is {before.value} cannot become {after.value}"
-        raise IllegalStepError(message)

@@ -18,7 +18,6 @@ from daemon.store.pool import Connection
 from daemon.store.values import clean, to_json
 from daemon.store.work import Work
 
-OPEN = ("requested", "proposed", "approved", "intent", "started")
 COLUMNS = (
     "id, host, kind, target, parameters, content_hash, sentence, incident_id, origin, requested_by,"
     " reason, evidence, fingerprints, basis, inverse_of, state, risk, rule, why, code,"
@@ -40,7 +39,6 @@ select {COLUMNS} from actions where content_hash = %s
   and state in ('requested','proposed','approved','intent','started')
 """  # noqa: S608
 GET = f"select {COLUMNS} from actions where id = %s"  # noqa: S608
-LOCK = f"{GET} for update"
 BY_CODE = f"""
 select {COLUMNS} from actions where code = %s
 order by state = 'proposed' desc, id desc limit 1
@@ -78,7 +76,7 @@ update actions set
   confirm_by = coalesce(now() + make_interval(secs => %(confirm)s), confirm_by),
   lease_owner = case when %(lease)s then lease_owner end,
   lease_until = case when %(lease)s then lease_until end,
-  next_at = coalesce(now() + make_interval(secs => %(next)s), now())
+  next_at = now()
 where id = %(id)s and state = %(from)s and fence = %(fence)s
   and (expires_at is null or expires_at > now()
        or not (%(to)s = 'intent' or state = 'proposed' and %(to)s = 'approved'))
@@ -157,10 +155,6 @@ NOTE_REVERSAL = """
 update actions set reversal = reversal || jsonb_build_object('carried_out', %s::bool)
 where id = %s and not reversal ? 'carried_out' returning id
 """
-UNCONFIRMED = f"""
-select {COLUMNS} from actions where confirm_by > now() and confirmed_at is null
-  and started_at is not null order by id
-"""  # noqa: S608
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +248,6 @@ class Move:
     output: str | None = None
     reversal: Mapping[str, Any] | None = None
     confirm_seconds: float | None = None
-    next_seconds: float | None = None
     keep_lease: bool = False
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -335,7 +328,6 @@ async def move(work: Work, step: Move) -> ActionRow | None:
                 "output": None if step.output is None else clean(step.output),
                 "reversal": None if step.reversal is None else to_json(dict(step.reversal)),
                 "confirm": step.confirm_seconds,
-                "next": step.next_seconds,
                 "lease": step.keep_lease,
             },
         )
@@ -374,11 +366,6 @@ def _identity(row: ActionRow) -> dict[str, Any]:
 async def get(connection: Connection, action_id: int) -> ActionRow | None:
     """None where there is none."""
     return await _one(connection, GET, (action_id,))
-
-
-async def lock(work: Work, action_id: int) -> ActionRow | None:
-    """The row, which nobody else moves until the transaction is over."""
-    return await _one(work.connection, LOCK, (action_id,))
 
 
 async def by_code(connection: Connection, code: str) -> ActionRow | None:
@@ -503,11 +490,6 @@ async def note_reversal(work: Work, row: ActionRow, *, carried_out: bool, why: s
         )
     )
     return True
-
-
-async def unconfirmed(connection: Connection) -> list[ActionRow]:
-    """Actions whose reversal is armed and not called off."""
-    return await _all(connection, UNCONFIRMED, ())
 
 
 async def _one(connection: Connection, statement: str, values: Any) -> ActionRow | None:
